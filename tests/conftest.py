@@ -1,0 +1,26 @@
+"""What several tests use."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+
+from voicecore import configfile
+from voicecore.errors import ModelError
+from voicecore.weights.files import ModelStore
+
+# A loaded machine is no failure: time never decides a test.
+settings.register_profile("voicecore", deadline=None)
+settings.load_profile("voicecore")
+
+
+@pytest.fixture(scope="session")
+def model_files() -> ModelStore:
+    """The real model files; scripts/test fetches them."""
+    store = ModelStore.of(configfile.load(None))
+    try:
+        for name in ("whisper-tiny.en", "en_US-joe-medium", "smollm2-135m-instruct"):
+            store.folder(name)
+    except ModelError as error:
+        pytest.fail(f"{error} (scripts/test fetches the models before it runs the tests)")
+    return store

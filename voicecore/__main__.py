@@ -1,0 +1,7 @@
+"""``python -m voicecore``."""
+
+import sys
+
+from voicecore.commands import main
+
+sys.exit(main())

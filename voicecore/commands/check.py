@@ -1,0 +1,92 @@
+"""``voicecore check``: what is installed, which engines are used, and what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from importlib.util import find_spec
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from voicecore import __version__, configfile
+from voicecore.commands.options import add_config_options
+from voicecore.config import Config, cores
+from voicecore.engines import KINDS, names, section, threads_for
+from voicecore.engines.interface import Kind
+from voicecore.weights.files import ModelStore
+
+NEEDS: dict[str, tuple[str, str]] = {
+    "faster-whisper": ("faster_whisper", "pip install 'voicecore[whisper]'"),
+    "piper": ("piper", "pip install 'voicecore[piper]'"),
+    "llama": ("xllamacpp", "pip install 'voicecore[llama]'"),
+    "webrtc-silero": ("onnxruntime", "pip install 'voicecore[silero]'"),
+}
+"""The module each of our engines needs. It is looked for and not imported: a native library built
+for another processor would end this program."""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the subparsers that `argparse` made."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "check",
+        help="what is installed, and what is missing",
+        description="Tell what is installed, which engines would be used, and what is missing, "
+        "with the command that brings it. Exit code 1 if the host could not start.",
+    )
+    add_config_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    config = configfile.load(args.config, args.overrides)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(
+        f"voicecore {__version__}, Python {platform.python_version()}, "
+        f"{platform.machine()}, {cores()} cores"
+    )
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("KIND", "ENGINE", "THREADS", "MODEL", "STATE"):
+        table.add_column(title)
+    remedies = [remedy for kind in KINDS for remedy in _row(config, kind, table)]
+    console.print(table)
+    for remedy in dict.fromkeys(remedies):
+        console.print(remedy, markup=False, highlight=False)
+    if not remedies:
+        console.print("All is here: voicecore serve")
+    return 1 if remedies else 0
+
+
+def _row(config: Config, kind: Kind, table: Table) -> list[str]:
+    """Add one engine's row; return what would mend it."""
+    engine = section(config, kind)
+    remedies = _engine_remedies(kind, engine.engine)
+    model, state = engine.model, "ready"
+    if _has_files(kind, engine.engine):
+        files = ModelStore.of(config)
+        if engine.model not in files.models:
+            state = "unknown model"
+            remedies.append(f"{kind}.model: there is no model {model!r}: voicecore models list")
+        elif not (status := files.status(engine.model)).usable:
+            state = f"model {status.state.value}"
+            remedies.append(f"{kind}: {status.problem} Run: voicecore models fetch {model}")
+    elif kind != "llm" or engine.engine != "openai":
+        model = ""
+    if remedies and state == "ready":
+        state = "not installed"
+    table.add_row(kind, engine.engine, str(threads_for(config)[kind]), model, state)
+    return remedies
+
+
+def _has_files(kind: Kind, engine: str) -> bool:
+    return engine in NEEDS or (kind != "llm" and engine not in {"fake", "webrtc"})
+
+
+def _engine_remedies(kind: Kind, engine: str) -> list[str]:
+    if engine not in names(kind):
+        known = ", ".join(names(kind))
+        return [f"{kind}.engine: there is no engine {engine!r}; there are {known}."]
+    module, command = NEEDS.get(engine, ("voicecore", ""))
+    return [] if find_spec(module) else [f"{kind}: {engine} is not installed. Run: {command}"]

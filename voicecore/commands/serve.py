@@ -1,0 +1,120 @@
+"""``voicecore serve``: the host."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import structlog
+import trio
+from rich.console import Console
+
+from voicecore import configfile, logs
+from voicecore.commands.models import used_models
+from voicecore.commands.options import add_config_options
+from voicecore.commands.progress import open_progress
+from voicecore.config import Config
+from voicecore.host import Host, random_id, warm_engines
+from voicecore.metrics import Metrics
+from voicecore.server import Address, listening
+from voicecore.store import SqliteStore
+from voicecore.weights.fetch import ensure
+from voicecore.weights.files import ModelStore
+
+log = structlog.get_logger()
+
+EPILOG = """\
+examples:
+  voicecore serve
+  voicecore serve --port 8080 --set llm.engine=openai --set llm.model=llama3.2
+  voicecore serve --config kitchen.toml
+
+Clients connect to ws://HOST:PORT/ws/default (N.E.K.O.) and ws://HOST:PORT/ws (CortexPrism).
+GET /healthz tells whether it is ready, GET /metrics how it does. Every setting is explained in
+docs/configuration.md. Ctrl-C or SIGTERM lets what is being said be heard, then ends; a second one
+ends at once.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command to the subparsers that `argparse` made."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "serve",
+        help="start the host",
+        description="Start the host. Missing model files are fetched first.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", metavar="H", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, metavar="P", help="port; 0 for any (default: 3000)")
+    parser.add_argument(
+        "--offline", action="store_true", help="fetch nothing; fail if it is missing"
+    )
+    add_config_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    config = load_config(args)
+    logs.configure(config.logs)
+    trio.run(serve, config, args.offline, _announce)
+    return 0
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    config = configfile.load(args.config, args.overrides)
+    given = {key: getattr(args, key) for key in ("host", "port") if getattr(args, key) is not None}
+    return attrs.evolve(config, server=attrs.evolve(config.server, **given)) if given else config
+
+
+def _announce(address: Address) -> None:
+    print(f"voicecore is ready on {address.url}", flush=True)
+
+
+async def serve(config: Config, offline: bool, on_ready: Callable[[Address], None]) -> None:  # noqa: FBT001
+    """Run the host until SIGTERM or SIGINT.
+
+    Raises:
+        VoicecoreError: in a group; it cannot start, or an engine cannot be loaded.
+    """
+    begun_s = time.monotonic()
+    files = await trio.to_thread.run_sync(ModelStore.of, config)
+    store = SqliteStore(
+        config.paths.data,
+        new_id=random_id,
+        now=time.time,
+        max_open=max(64, config.server.max_sessions),
+    )
+    host = Host(config, store, Metrics())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_stop_on_signal, host, nursery.cancel_scope)
+        nursery.start_soon(host.metrics.watch_loop)
+        try:
+            await store.check()
+            async with listening(host) as address:
+                if not offline:
+                    with open_progress(Console(stderr=True)) as progress:
+                        await ensure(used_models(config, files), store=files, progress=progress)
+                async with warm_engines(host, files):
+                    log.info("ready", url=address.url, seconds=round(time.monotonic() - begun_s, 2))
+                    on_ready(address)
+                    await host.stopping.wait()
+        finally:
+            with trio.move_on_after(2, shield=True):
+                await store.aclose()
+        nursery.cancel_scope.cancel("the host has stopped")
+
+
+async def _stop_on_signal(host: Host, everything: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            if host.stopping.is_set():
+                everything.cancel("a second signal")
+                return
+            print("voicecore is stopping ...", file=sys.stderr, flush=True)
+            host.stopping.set()

@@ -1,0 +1,259 @@
+"""The configuration: frozen, complete with defaults, one class per part of the host.
+
+Every number carries its unit in its name. ``configfile.load`` fills these classes from TOML; the
+strings below the fields are the words of docs/configuration.md (``configreference.describe``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import attrs
+from attrs.validators import and_, ge, gt, in_, le, optional
+
+
+def cores() -> int:
+    """Processors this process may use (a container's or taskset's limit counts)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@attrs.frozen(kw_only=True)
+class ServerConfig:
+    """Where the host listens, and what it takes from a client."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on: ``0.0.0.0`` for every network the machine is in."""
+    port: int = attrs.field(default=3000, validator=[ge(0), le(65535)])
+    """0 lets the system choose; the ready line tells which."""
+    max_sessions: int = attrs.field(default=32, validator=gt(0))
+    """Live sockets. One more is refused with 503: a person would rather hear "busy" than wait."""
+    max_message_bytes: int = attrs.field(default=16 * 1024 * 1024, validator=gt(0))
+    """10 MB pictures (wire.md 1.2) are 13.4 MB as base64. A larger frame closes with 1009."""
+    max_bad_messages: int = attrs.field(default=10, validator=gt(0))
+    """Malformed frames in a row until the connection is closed with 1008 (wire.md)."""
+    request_timeout_ms: int = attrs.field(default=10_000, validator=gt(0))
+    """For a complete HTTP request head, so that silent connections do not pile up."""
+    drain_ms: int = attrs.field(default=3_000, validator=ge(0))
+    """From SIGTERM until what is still open is cut: time for farewells and the last writes."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web origins besides the host's own that may connect (``*`` for any). Programs that send no
+    Origin header always may."""
+
+
+@attrs.frozen(kw_only=True)
+class PathsConfig:
+    """Where voicecore keeps its files."""
+
+    data: Path = Path("~/.local/share/voicecore")
+    """Conversations, one SQLite file each, under ``sessions/``."""
+    models: Path = Path("~/.cache/voicecore/models")
+    """Fetched model files, verified."""
+
+    def expanded(self) -> PathsConfig:
+        return PathsConfig(data=self.data.expanduser(), models=self.models.expanduser())
+
+
+@attrs.frozen(kw_only=True)
+class EarsConfig:
+    """From sound to turns: when a person has begun to speak, and when they are done."""
+
+    backlog_ms: int = attrs.field(default=30_000, validator=gt(0))
+    """Sound waiting for recognition or for the session's start; more is dropped, with a status."""
+    preroll_ms: int = attrs.field(default=300, validator=ge(0))
+    """Kept from before speech was noticed: soft first consonants begin there."""
+    onset_ms: int = attrs.field(default=100, validator=gt(0))
+    """Voiced time, within a window of twice that, that makes speech of a sound."""
+    endpoint_ms: int = attrs.field(default=440, validator=gt(0))
+    """Silence that ends a turn."""
+    max_utterance_ms: int = attrs.field(default=20_000, validator=[gt(1_000), le(28_000)])
+    """Longer speech is cut here and recognised in pieces of one turn. Whisper's window is 30 s."""
+    max_recording_ms: int = attrs.field(default=120_000, validator=gt(0))
+    """One recorded message (CortexPrism); 3.8 MB as sound. A longer one is refused."""
+    max_turn_chars: int = attrs.field(default=8_000, validator=gt(0))
+    """Words of one spoken turn held in memory; beyond, they go to the history at once."""
+
+
+@attrs.frozen(kw_only=True)
+class EngineConfig:
+    """What every kind of engine has in common."""
+
+    engine: str
+    """The engine's name; ``voicecore check`` lists those installed."""
+    model: str = ""
+    """A name from ``voicecore models list``, or one of your own under ``[models.NAME]``."""
+    threads: int = attrs.field(default=0, validator=ge(0))
+    """0: this engine's share of the cores."""
+    options: Mapping[str, str | int | float | bool] = attrs.field(factory=dict)
+    """For engines from other packages; voicecore's own read none."""
+
+
+@attrs.frozen(kw_only=True)
+class VadConfig(EngineConfig):
+    """Voice activity: which sounds are speech."""
+
+    engine: str = "webrtc-silero"
+    model: str = "silero-vad-v6"
+    aggressiveness: int = attrs.field(default=2, validator=[ge(0), le(3)])
+    """webrtcvad's mode: 3 takes the fewest sounds for speech."""
+    threshold: float = attrs.field(default=0.5, validator=[gt(0), le(1)])
+    """Silero's probability from which a sound is speech; it stays speech down to 0.15 below."""
+
+
+@attrs.frozen(kw_only=True)
+class SttConfig(EngineConfig):
+    """Speech to text."""
+
+    engine: str = "faster-whisper"
+    model: str = "whisper-tiny.en"
+    device: Literal["cpu", "cuda", "auto"] = attrs.field(
+        default="cpu", validator=in_(("cpu", "cuda", "auto"))
+    )
+    """Where recognition runs."""
+    compute_type: str = "int8"
+    """CTranslate2's number format: ``int8``, ``int8_float16``, ``float16``, ``float32``."""
+    language: str = "en"
+    """ISO 639-1 code, or ``auto`` to detect it (multilingual models)."""
+    hints: str = ""
+    """Names and words that may occur."""
+    beam_size: int = attrs.field(default=1, validator=gt(0))
+    """Hypotheses kept while decoding: 1 is the fastest."""
+    timeout_ms: int = attrs.field(default=30_000, validator=gt(0))
+    """A recognition that takes longer is given up with a status."""
+
+
+@attrs.frozen(kw_only=True)
+class LlmConfig(EngineConfig):
+    """The language model that answers."""
+
+    engine: str = "llama"
+    model: str = "smollm2-135m-instruct"
+    """A manifest name for ``llama``; the server's model name for ``openai``."""
+    temperature: float = attrs.field(default=0.0, validator=ge(0))
+    """0 always takes the likeliest word; more makes replies more varied."""
+    top_p: float = attrs.field(default=0.9, validator=[gt(0), le(1)])
+    """Words are chosen among the likeliest that together have this probability."""
+    repeat_penalty: float = attrs.field(default=1.0, validator=gt(0))
+    """llama only."""
+    max_tokens: int = attrs.field(default=96, validator=gt(0))
+    """Of one reply, which is cut off there."""
+    context_tokens: int = attrs.field(default=2048, validator=gt(0))
+    """Of one conversation: prompt and reply together. The oldest turns are left out beyond it."""
+    parallel: int = attrs.field(default=2, validator=gt(0))
+    """Conversations answered at once by ``llama``; more wait their turn."""
+    base_url: str = "http://127.0.0.1:11434/v1"
+    """openai only: Ollama's address by default."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """openai only: the environment variable that holds the key; it may be unset."""
+    first_token_timeout_ms: int = attrs.field(default=20_000, validator=gt(0))
+    """From the question to the first word of the reply; then the turn fails with a status."""
+    between_tokens_timeout_ms: int = attrs.field(default=10_000, validator=gt(0))
+    """A reply that pauses longer has failed; what was said of it stays said."""
+    sees_images: bool = False
+    """True for a model that takes pictures."""
+    price_in_per_million: float = attrs.field(default=0.0, validator=ge(0))
+    """USD for a million prompt tokens; 0 for a local model."""
+    price_out_per_million: float = attrs.field(default=0.0, validator=ge(0))
+    """USD for a million reply tokens."""
+
+
+@attrs.frozen(kw_only=True)
+class TtsConfig(EngineConfig):
+    """Text to speech."""
+
+    engine: str = "piper"
+    model: str = "en_US-joe-medium"
+    speed: float = attrs.field(default=1.0, validator=[ge(0.25), le(4)])
+    """1 is the voice's own pace; 2 is twice as fast."""
+
+
+@attrs.frozen(kw_only=True)
+class MouthConfig:
+    """From words to sound: how a reply is cut into phrases and sent."""
+
+    first_phrase_chars: int = attrs.field(default=12, validator=gt(0))
+    """The first phrase may end at a clause (a comma, say) from this length on."""
+    max_phrase_chars: int = attrs.field(default=200, validator=gt(0))
+    """Bounds one synthesis job: about 13 s of speech, 0.7 s of work on two cores."""
+    lead_ms: int = attrs.field(default=250, validator=ge(0))
+    """How far ahead of the listener's clock sound is sent: covers a slow moment, and is what an
+    interruption has to take back."""
+    outbox_ms: int = attrs.field(default=4_000, validator=gt(0))
+    """Finished sound waiting to be sent; synthesis waits beyond it."""
+    chunk_ms: int = attrs.field(default=40, validator=[gt(0), le(1000)])
+    """Sound in one message."""
+
+
+@attrs.frozen(kw_only=True)
+class CharacterConfig:
+    """Whom a person talks to, under ``/ws/NAME``; the character ``default`` always exists."""
+
+    prompt: str = """\
+You are a friendly voice assistant. You answer in one or two short sentences.
+User: Hello.
+Assistant: Hello! How can I help you today?
+User: I feel tired.
+Assistant: I'm sorry to hear that. Maybe a short nap would help?
+User: What is your name?
+Assistant: I'm your voice assistant.
+User: What is the capital of Spain?
+Assistant: The capital of Spain is Madrid."""
+    """What the language model is told about its part."""
+    voice: str | None = None
+    """A TTS model's name; without it, ``tts.model``."""
+    speed: float | None = attrs.field(default=None, validator=optional(and_(ge(0.25), le(4))))
+    """Of the voice; without it, ``tts.speed``."""
+    language: str | None = None
+    """What is spoken to it; without it, ``stt.language``."""
+
+
+@attrs.frozen(kw_only=True)
+class OwnModelConfig:
+    """A model of your own: where it is, on disk or on the web, and what it is for."""
+
+    kind: Literal["stt", "llm", "tts", "vad"]
+    """What it is for."""
+    path: Path | None = None
+    """The file, or the folder, that holds it."""
+    url: str | None = None
+    """Where to fetch it from, if it is not on disk."""
+    sha256: str | None = None
+    """Required with ``url``: nothing unverified is ever used."""
+    licence: str = "unknown"
+    """For ``voicecore models list``."""
+
+
+@attrs.frozen(kw_only=True)
+class LogConfig:
+    """What the host tells about itself."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least serious kind of line that is written."""
+    format: Literal["auto", "console", "json"] = "auto"
+    """``auto``: coloured lines on a terminal, JSON lines elsewhere."""
+    content: bool = False
+    """True writes what was said and answered into the log. Sound is never logged."""
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """Everything; the one object the parts of the host are made from."""
+
+    server: ServerConfig = attrs.field(factory=ServerConfig)
+    paths: PathsConfig = attrs.field(factory=PathsConfig)
+    ears: EarsConfig = attrs.field(factory=EarsConfig)
+    vad: VadConfig = attrs.field(factory=VadConfig)
+    stt: SttConfig = attrs.field(factory=SttConfig)
+    llm: LlmConfig = attrs.field(factory=LlmConfig)
+    tts: TtsConfig = attrs.field(factory=TtsConfig)
+    mouth: MouthConfig = attrs.field(factory=MouthConfig)
+    characters: Mapping[str, CharacterConfig] = attrs.field(factory=dict)
+    models: Mapping[str, OwnModelConfig] = attrs.field(factory=dict)
+    logs: LogConfig = attrs.field(factory=LogConfig)
+
+    def character(self, name: str) -> CharacterConfig | None:
+        """Return the named character; ``default`` exists without being configured."""
+        found = self.characters.get(name)
+        return CharacterConfig() if found is None and name == "default" else found

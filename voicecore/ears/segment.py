@@ -1,0 +1,148 @@
+"""Frames to utterances: when a person begins to speak, and when they have finished."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TypeAlias
+
+import attrs
+import numpy as np
+import trio
+
+from voicecore.audio import Samples
+from voicecore.config import EarsConfig
+from voicecore.engines.interface import VAD_FRAME_MS, VoiceDetector
+from voicecore.mind.happenings import Happening, SpeechStarted
+
+TAIL_MS = 200
+"""Silence kept after the last voiced frame: final consonants are soft, and Whisper wants to hear
+that the sentence ends."""
+
+CUT_SEARCH_MS = 2_000
+"""An utterance that is too long is cut at the quietest place in its last two seconds, where a word
+is least likely to be."""
+
+
+@attrs.frozen
+class Onset:
+    """Speech began (it is confirmed now; the sound since before it is kept)."""
+
+
+@attrs.frozen(eq=False)
+class Speech:
+    """An utterance, or a piece of one: 16 kHz mono int16."""
+
+    samples: Samples
+    final: bool
+    """False when it was cut because it is long and goes on."""
+    silence_ms: float
+    """Silence that had passed since its last voiced frame."""
+
+
+Segment: TypeAlias = Onset | Speech
+
+
+def _frames(ms: int) -> int:
+    """Whole frames, at least as long as the milliseconds."""
+    return -(-ms // VAD_FRAME_MS)
+
+
+class Endpointer:
+    """Finds utterances in a stream of 20 ms frames.
+
+    Quiet until ``onset_ms`` of the last ``2 * onset_ms`` are voiced; then speech, until
+    ``endpoint_ms`` without a voiced frame.
+    """
+
+    def __init__(self, detector: VoiceDetector, config: EarsConfig) -> None:
+        self._detector = detector
+        self._onset = _frames(config.onset_ms)
+        self._endpoint = _frames(config.endpoint_ms)
+        self._longest = _frames(config.max_utterance_ms)
+        self._voiced: deque[bool] = deque(maxlen=2 * self._onset)
+        self._before: deque[Samples] = deque(maxlen=_frames(config.preroll_ms) + 2 * self._onset)
+        self._frames: list[Samples] = []
+        self._speaking = False
+        self._silent = 0
+
+    def feed(self, frame: Samples) -> list[Segment]:
+        """Take 20 ms of 16 kHz sound (320 samples)."""
+        voiced = self._detector.feed(frame)
+        return self._hear(frame, voiced) if self._speaking else self._wait(frame, voiced)
+
+    def close(self) -> list[Segment]:
+        """The sound has ended: what is being said is an utterance."""
+        return [self._end()] if self._speaking else []
+
+    def _wait(self, frame: Samples, voiced: bool) -> list[Segment]:  # noqa: FBT001
+        self._before.append(frame)
+        self._voiced.append(voiced)
+        if not voiced or sum(self._voiced) < self._onset:
+            return []
+        self._speaking, self._silent = True, 0
+        self._frames = list(self._before)
+        self._before.clear()
+        self._voiced.clear()
+        return [Onset()]
+
+    def _hear(self, frame: Samples, voiced: bool) -> list[Segment]:  # noqa: FBT001
+        self._frames.append(frame)
+        self._silent = 0 if voiced else self._silent + 1
+        if self._silent >= self._endpoint:
+            return [self._end()]
+        if len(self._frames) >= self._longest:
+            return [self._cut()]
+        return []
+
+    def _end(self) -> Speech:
+        surplus = max(0, self._silent - TAIL_MS // VAD_FRAME_MS)
+        kept = self._frames[: len(self._frames) - surplus]
+        # What follows the last word may be the first soft sound of the next.
+        self._before.extend(self._frames[len(self._frames) - surplus :])
+        speech = Speech(np.concatenate(kept), final=True, silence_ms=self._silent * VAD_FRAME_MS)
+        self._frames, self._speaking, self._silent = [], False, 0
+        return speech
+
+    def _cut(self) -> Speech:
+        search = CUT_SEARCH_MS // VAD_FRAME_MS
+        loudness = [
+            float(np.abs(frame.astype(np.float32)).mean()) for frame in self._frames[-search:]
+        ]
+        # 100 ms around each place, so that a single quiet frame inside a word does not win.
+        smooth = np.convolve(loudness, np.ones(5), mode="same")
+        at = len(self._frames) - search + int(np.argmin(smooth[2:-2])) + 2
+        head, self._frames = self._frames[:at], self._frames[at:]
+        return Speech(np.concatenate(head), final=False, silence_ms=0)
+
+
+@attrs.frozen(eq=False)
+class Take:
+    """What `transcribe` works on: speech and when its last voiced sample arrived."""
+
+    samples: Samples
+    final: bool
+    zero_s: float
+    ended_s: float
+    clip: bool = False
+
+
+async def segment(
+    frames: trio.MemoryReceiveChannel[Samples],
+    utterances: trio.MemorySendChannel[Take],
+    inbox: trio.MemorySendChannel[Happening],
+    endpointer: Endpointer,
+) -> None:
+    """Turn frames into utterances, and tell the conversation when speech begins.
+
+    When recognition is behind this waits, the frames wait in their channel, and beyond that
+    channel's bound ingest drops them with a status.
+    """
+    with frames, utterances, inbox:
+        async for frame in frames:
+            for found in endpointer.feed(frame):
+                if isinstance(found, Onset):
+                    await inbox.send(SpeechStarted())
+                else:
+                    now_s = trio.current_time()
+                    zero_s = now_s - found.silence_ms / 1000
+                    await utterances.send(Take(found.samples, found.final, zero_s, now_s))

@@ -1,0 +1,190 @@
+"""Deterministic engines: exact times on Trio's clock, no models, no threads.
+
+They are shipped code. Tests run whole conversations on them in virtual time, benchmarks measure the
+host without the models, and ``--set stt.engine=fake`` shows the host on a machine that has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Generic, TypeAlias
+
+import attrs
+import numpy as np
+import trio
+
+from voicecore.audio import Samples, ms_to_samples, samples_to_ms
+from voicecore.config import LlmConfig, SttConfig, TtsConfig, VadConfig
+from voicecore.engines.interface import (
+    C,
+    Delta,
+    EngineInfo,
+    Kind,
+    ModelFiles,
+    Prompt,
+    R,
+    SpeechChunk,
+    SpeechRequest,
+    Transcript,
+    Usage,
+    Utterance,
+    Vad,
+    VoiceDetector,
+)
+from voicecore.errors import EngineError
+
+Step: TypeAlias = tuple[float, C | EngineError]
+"""Seconds until this chunk, and the chunk. An error in its place is raised there."""
+
+
+class FakeEngine(Generic[R, C]):
+    """Answers each request by playing a script of timed chunks."""
+
+    def __init__(self, kind: Kind, script: Callable[[R], Iterator[Step[C]]]) -> None:
+        self.info = EngineInfo(kind, "fake", "none", "0")
+        self.requests: list[R] = []
+        """Every request so far, for tests to look at."""
+        self.open = 0
+        """Streams being listened to now."""
+        self._script = script
+
+    @asynccontextmanager
+    async def stream(self, request: R) -> AsyncIterator[AsyncIterator[C]]:
+        self.requests.append(request)
+        self.open += 1
+        try:
+            yield _Player(self._script(request))
+        finally:
+            self.open -= 1
+
+
+class _Player(Generic[C]):
+    def __init__(self, script: Iterator[Step[C]]) -> None:
+        self._script = script
+
+    def __aiter__(self) -> _Player[C]:
+        return self
+
+    async def __anext__(self) -> C:
+        for delay_s, chunk in self._script:
+            await trio.sleep(delay_s)
+            if isinstance(chunk, EngineError):
+                raise chunk
+            return chunk
+        raise StopAsyncIteration
+
+
+def fake_stt(
+    texts: Sequence[str | EngineError] = (), *, delay_s: float = 0.2
+) -> FakeEngine[Utterance, Transcript]:
+    """Recognise the scripted texts in turn; past them, say how long the speech was."""
+    scripted = iter(texts)
+
+    def script(utterance: Utterance) -> Iterator[Step[Transcript]]:
+        ms = samples_to_ms(len(utterance.samples), 16_000)
+        text = next(scripted, f"I spoke for {ms / 1000:.1f} seconds.")
+        if isinstance(text, EngineError):
+            yield delay_s, text
+        else:
+            yield delay_s, Transcript(text, confidence=0.9 if text else 0.0)
+
+    return FakeEngine("stt", script)
+
+
+def fake_llm(
+    replies: Sequence[str | EngineError] = (),
+    *,
+    first_token_s: float = 0.1,
+    tokens_per_s: float = 40,
+    die_after: int | None = None,
+) -> FakeEngine[Prompt, Delta | Usage]:
+    """Give the scripted replies in turn, a word a token; past them, repeat the person's words.
+
+    Args:
+        replies: what to say; an `EngineError` is raised in place of a reply.
+        first_token_s: seconds to the first token.
+        tokens_per_s: rate of the rest.
+        die_after: fail after this many tokens of every reply.
+    """
+    scripted = iter(replies)
+
+    def script(prompt: Prompt) -> Iterator[Step[Delta | Usage]]:
+        reply = next(scripted, f"You said: {prompt.messages[-1].content}")
+        if isinstance(reply, EngineError):
+            yield first_token_s, reply
+            return
+        words = reply.split(" ")
+        for index, word in enumerate(words):
+            if index == die_after:
+                yield 0, EngineError("The fake language model died, as it was told to.")
+            delay_s = 1 / tokens_per_s if index else first_token_s
+            if word or index:
+                yield delay_s, Delta(word if index == 0 else f" {word}")
+        tokens_in = sum(len(message.content.split()) for message in prompt.messages)
+        yield 0, Usage(tokens_in, len(words), "fake")
+
+    return FakeEngine("llm", script)
+
+
+def fake_tts(
+    *, delay_s: float = 0.05, ms_per_char: float = 60, rate_hz: int = 22_050
+) -> FakeEngine[SpeechRequest, SpeechChunk]:
+    """Speak a 220 Hz tone as long as the words would take."""
+
+    def script(request: SpeechRequest) -> Iterator[Step[SpeechChunk]]:
+        samples = ms_to_samples(len(request.text) * ms_per_char / request.speed, rate_hz)
+        yield delay_s, SpeechChunk(tone(samples, rate_hz), rate_hz)
+
+    return FakeEngine("tts", script)
+
+
+def tone(samples: int, rate_hz: int, *, hz: float = 220, level: int = 8_000) -> Samples:
+    """A sine wave: the fakes' idea of a voice."""
+    phase = np.arange(samples) * (2 * np.pi * hz / rate_hz)
+    wave: Samples = (np.sin(phase) * level).astype(np.int16)
+    return wave
+
+
+@attrs.frozen
+class FakeVad:
+    """Takes any frame louder than a whisper for speech."""
+
+    info: EngineInfo = EngineInfo("vad", "fake", "none", "0")  # noqa: RUF009 - frozen
+
+    def detector(self) -> VoiceDetector:
+        return _Loudness()
+
+
+class _Loudness:
+    def feed(self, frame: Samples) -> bool:
+        return bool(len(frame)) and int(np.abs(frame.astype(np.int32)).max()) > 500
+
+    def reset(self) -> None:
+        pass
+
+
+def load_stt(
+    config: SttConfig, files: ModelFiles, *, threads: int
+) -> FakeEngine[Utterance, Transcript]:
+    del config, files, threads
+    return fake_stt()
+
+
+def load_llm(
+    config: LlmConfig, files: ModelFiles, *, threads: int
+) -> FakeEngine[Prompt, Delta | Usage]:
+    del config, files, threads
+    return fake_llm()
+
+
+def load_tts(
+    config: TtsConfig, files: ModelFiles, *, threads: int
+) -> FakeEngine[SpeechRequest, SpeechChunk]:
+    del config, files, threads
+    return fake_tts()
+
+
+def load_vad(config: VadConfig, files: ModelFiles, *, threads: int) -> Vad:
+    del config, files, threads
+    return FakeVad()

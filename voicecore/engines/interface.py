@@ -1,0 +1,239 @@
+"""What an engine is: one small vocabulary for recognition, language and voice.
+
+Every engine answers a request with a stream of chunks. A *native* engine is blocking code that a
+thread of its own runs (`worker.py`); any other engine is Trio code. A conversation sees only
+`Engine`, and cannot tell which it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+import attrs
+
+from voicecore.audio import Samples
+
+Kind: TypeAlias = Literal["stt", "llm", "tts", "vad"]
+
+R = TypeVar("R")
+R_contra = TypeVar("R_contra", contravariant=True)
+C = TypeVar("C")
+C_co = TypeVar("C_co", covariant=True)
+
+
+@attrs.frozen
+class EngineInfo:
+    """What `/healthz` and `voicecore check` tell about a loaded engine."""
+
+    kind: Kind
+    name: str
+    """The registry's name, as in the configuration (``faster-whisper``)."""
+    model: str
+    version: str
+    """Of the library that does the work."""
+    device: str = "cpu"
+    threads: int = 1
+
+
+# --- speech to text ------------------------------------------------------------------------------
+
+
+@attrs.frozen(eq=False)
+class Utterance:
+    """A stretch of speech to recognise: 16 kHz mono int16."""
+
+    samples: Samples
+    language: str | None = None
+    """ISO 639-1 code, or None for the engine's configured default."""
+    hints: str = ""
+    """Names and words that may occur, given to the recogniser as its initial prompt."""
+
+
+@attrs.frozen
+class Transcript:
+    """What was recognised. ``text`` is empty when nobody spoke: silence and noise have no words."""
+
+    text: str
+    confidence: float
+    """0 to 1: the exponential of the mean log probability of a token."""
+    no_speech: float = 0.0
+    """0 to 1: how sure the model is that nobody spoke."""
+    language: str = "en"
+    passes: int = 1
+    """2 when a first, short-window result was rejected and the full window decided."""
+
+
+# --- language ------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Image:
+    """A picture for a model that can see."""
+
+    mime_type: str
+    data: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
+
+
+@attrs.frozen
+class Message:
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    images: tuple[Image, ...] = ()
+
+
+@attrs.frozen
+class Prompt:
+    """What the language model is asked. None means the engine's configured default."""
+
+    messages: tuple[Message, ...]
+    max_tokens: int | None = None
+    temperature: float | None = None
+
+
+@attrs.frozen
+class Delta:
+    """A piece of the reply's text, as it is generated; never empty."""
+
+    text: str
+
+
+@attrs.frozen
+class Usage:
+    """The last chunk of every complete reply: what it cost, counted by the model that ran."""
+
+    tokens_in: int
+    tokens_out: int
+    model: str
+    finish: str = "stop"
+    """``stop`` or ``length``."""
+
+
+# --- text to speech ------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class SpeechRequest:
+    """A phrase to speak, already free of markup."""
+
+    text: str
+    voice: str | None = None
+    speed: float = 1.0
+    """1 is the voice's own pace; 2 is twice as fast."""
+
+
+@attrs.frozen(eq=False)
+class SpeechChunk:
+    """A piece of the phrase's sound at the voice's own rate."""
+
+    samples: Samples
+    rate_hz: int
+
+
+# --- the engine ----------------------------------------------------------------------------------
+
+
+class Engine(Protocol[R_contra, C_co]):
+    """A loaded engine that serves every conversation of the host.
+
+    `stream` waits until the engine has time, then yields the chunks as they are made.
+
+    Raises:
+        EngineError: from the iteration, when this request failed. The engine lives on.
+
+    **Cancellation**: leaving the stream, by cancellation or otherwise, takes effect at once. Native
+    work already begun ends unheard at its next chunk; the caller never waits for it.
+    """
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    def stream(self, request: R_contra, /) -> AbstractAsyncContextManager[AsyncIterator[C_co]]: ...
+
+
+Stt: TypeAlias = Engine[Utterance, Transcript]
+Llm: TypeAlias = Engine[Prompt, Delta | Usage]
+Tts: TypeAlias = Engine[SpeechRequest, SpeechChunk]
+
+
+class Unheard(Exception):
+    """Raised by ``emit`` when nobody listens any more: stop working on this request."""
+
+
+@runtime_checkable
+class Native(Protocol[R_contra, C_co]):
+    """Blocking code that answers requests, each call in a worker thread.
+
+    It knows nothing of Trio. At most ``concurrency`` calls of `run` run at once.
+    """
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    @property
+    def concurrency(self) -> int: ...
+
+    def run(self, request: R_contra, emit: Callable[[C_co], None], /) -> None:
+        """Answer one request, calling ``emit`` with each chunk as it is made.
+
+        Raises:
+            Unheard: passed on from ``emit``.
+            EngineError: this request failed; say why and what to do.
+        """
+
+    def warm_up(self) -> None:
+        """Run a small request through everything, so that the first real one is fast."""
+
+    def close(self) -> None:
+        """Free the native resources. No `run` is in progress."""
+
+
+# --- voice activity ------------------------------------------------------------------------------
+
+VAD_FRAME_MS = 20
+"""webrtcvad takes 10, 20 or 30 ms."""
+
+
+class VoiceDetector(Protocol):
+    """Voice activity of one stream of sound. Synchronous: it is cheaper than a thread hop."""
+
+    def feed(self, frame: Samples) -> bool:
+        """Take 20 ms (320 samples at 16 kHz) and say whether a person speaks in it."""
+
+    def reset(self) -> None:
+        """Forget the past: the next frame begins a new stream."""
+
+
+class Vad(Protocol):
+    """A loaded voice activity engine; makes one detector for each conversation."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    def detector(self) -> VoiceDetector: ...
+
+
+# --- how an engine is loaded ---------------------------------------------------------------------
+
+
+class ModelFiles(Protocol):
+    """Where the model files are: verified, on disk."""
+
+    def folder(self, name: str) -> Path:
+        """The folder that holds model ``name``'s files.
+
+        Raises:
+            ModelError: it is unknown, missing or corrupt; says which command brings it.
+        """
+
+    def file(self, name: str, suffix: str) -> Path:
+        """The one file of model ``name`` whose name ends with ``suffix``.
+
+        Raises:
+            ModelError: as `folder`, or there is no such file.
+        """
+
+
+Options: TypeAlias = Mapping[str, str | int | float | bool]

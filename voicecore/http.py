@@ -1,0 +1,132 @@
+"""The head of a request, read with h11, and small plain answers.
+
+Plain HTTP and WebSocket share one listener: the head is read first, and an upgrade is handed on
+with every byte that was read, as if nobody had looked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import attrs
+import h11
+import trio
+
+MAX_HEAD_BYTES = 16 * 1024
+"""Request line and headers; h11's own limit, which cites nginx's and Apache's."""
+
+
+class BadRequest(Exception):
+    """The client does not speak HTTP, or was too slow to say so."""
+
+
+@attrs.frozen
+class Head:
+    """A request without its body."""
+
+    method: str
+    path: str
+    """Without the query, still percent-encoded."""
+    query: str
+    headers: tuple[tuple[str, str], ...]
+    """Names in lower case."""
+    raw: bytes
+    """Everything that was read, for handing on."""
+
+    def header(self, name: str) -> str:
+        return next((value for key, value in self.headers if key == name), "")
+
+    @property
+    def is_upgrade(self) -> bool:
+        return "websocket" in self.header("upgrade").lower()
+
+
+async def read_head(stream: trio.abc.ReceiveStream) -> Head | None:
+    """Read one request head; None when the client left without a word.
+
+    Raises:
+        BadRequest: it is not HTTP, or the head is too large.
+    """
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+    raw = bytearray()
+    while True:
+        try:
+            event = connection.next_event()
+        except h11.RemoteProtocolError as error:
+            raise BadRequest(str(error)) from error
+        if isinstance(event, h11.Request):
+            return _head(event, bytes(raw))
+        try:
+            data = bytes(await stream.receive_some(4096))
+        except trio.BrokenResourceError:
+            return None
+        if not data:
+            return None
+        raw += data
+        connection.receive_data(data)
+
+
+def _head(request: h11.Request, raw: bytes) -> Head:
+    path, _, query = request.target.decode("latin-1").partition("?")
+    headers = tuple(
+        (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.headers
+    )
+    return Head(request.method.decode("ascii"), path, query, headers, raw)
+
+
+def response(
+    status: int,
+    body: bytes,
+    content_type: str,
+    headers: Sequence[tuple[str, str]] = (),
+    *,
+    head_only: bool = False,
+) -> bytes:
+    """Write a complete answer, after which the connection is closed."""
+    connection = h11.Connection(h11.SERVER)
+    all_headers = [
+        ("Content-Type", content_type),
+        ("Content-Length", str(len(body))),
+        ("Connection", "close"),
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+        *headers,
+    ]
+    # h11 wants to have seen a request; this one stands for it.
+    connection.receive_data(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    connection.next_event()
+    head = connection.send(h11.Response(status_code=status, headers=all_headers)) or b""
+    return head if head_only else head + body
+
+
+def json_response(status: int, content: object, *, head_only: bool = False) -> bytes:
+    body = json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"
+    return response(status, body, "application/json; charset=utf-8", head_only=head_only)
+
+
+class ReplayStream(trio.abc.HalfCloseableStream):
+    """A stream whose first bytes were read already, and are read once more."""
+
+    def __init__(self, stream: trio.abc.HalfCloseableStream, first: bytes) -> None:
+        self._stream, self._first = stream, first
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        if not self._first:
+            return await self._stream.receive_some(max_bytes)
+        await trio.lowlevel.checkpoint()
+        size = len(self._first) if max_bytes is None else max_bytes
+        data, self._first = self._first[:size], self._first[size:]
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

@@ -1,0 +1,154 @@
+"""The vocabulary of one conversation's rules: what happens, and what is to be done about it."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import attrs
+
+from voicecore import events
+from voicecore.engines.interface import Message
+from voicecore.mind.turn import Turn
+from voicecore.store import SessionRecord, StoredMessage
+
+# --- what happens ---
+
+
+@attrs.frozen
+class Opened:
+    """The conversation asked for is loaded, and the engines are warm."""
+
+    record: SessionRecord
+
+
+@attrs.frozen
+class OpenFailed:
+    code: str
+    message: str
+
+
+@attrs.frozen
+class SpeechStarted:
+    """The person began to speak."""
+
+
+@attrs.frozen
+class Heard:
+    """Words were recognised; empty when a sound had none."""
+
+    text: str
+    confidence: float
+    final: bool
+    """False for a piece of speech that goes on."""
+    zero_s: float
+    """When the last spoken sample arrived."""
+    spans: tuple[events.Span, ...] = ()
+    clip: bool = False
+    """It was one recorded message, not the open microphone."""
+
+
+@attrs.frozen
+class HearingFailed:
+    """One utterance could not be recognised."""
+
+    code: str
+    message: str
+    final: bool = True
+    clip: bool = False
+
+
+@attrs.frozen
+class TurnOver:
+    """The turn ended by itself: all was sent (and, where paced, played), or it failed."""
+
+    turn: str
+
+
+@attrs.frozen
+class Disconnected:
+    pass
+
+
+Happening: TypeAlias = (
+    events.Command
+    | Opened
+    | OpenFailed
+    | SpeechStarted
+    | Heard
+    | HearingFailed
+    | TurnOver
+    | Disconnected
+)
+
+# --- what is to be done ---
+
+
+@attrs.frozen
+class Emit:
+    event: events.Event
+
+
+@attrs.frozen
+class Open:
+    """Load a conversation, in the background; `Opened` or `OpenFailed` follows."""
+
+    session_id: str | None
+    latest: bool
+    """With no id: continue this client's last conversation, if there is one."""
+
+
+@attrs.frozen
+class StopOpening:
+    pass
+
+
+@attrs.frozen
+class Listen:
+    """Start the ears."""
+
+
+@attrs.frozen
+class Deafen:
+    """Stop the ears, and forget the sound they had not yet taken in."""
+
+
+@attrs.frozen
+class Answer:
+    """Begin a turn."""
+
+    turn: Turn
+    history: tuple[Message, ...]
+
+
+@attrs.frozen
+class Recite:
+    """Begin a turn that only speaks ``turn.text``: no model, no history."""
+
+    turn: Turn
+
+
+@attrs.frozen
+class Cut:
+    """End the running turn now: cancel its scope, drop what waits, tell the client."""
+
+    turn: str
+    notice: events.Event | None
+    reason: str
+
+
+@attrs.frozen
+class Remember:
+    session_id: str
+    message: StoredMessage
+
+
+@attrs.frozen
+class Close:
+    """The conversation is closed (it can be resumed by id)."""
+
+    session_id: str
+
+
+Action: TypeAlias = (
+    Emit | Open | StopOpening | Listen | Deafen | Answer | Recite | Cut | Remember | Close
+)

@@ -1,0 +1,95 @@
+"""One turn: what was asked, what has been answered so far, and where the time went."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+from voicecore.events import Span, Timeline
+
+MS_PER_CHAR = 65
+"""Of English speech (about 15 characters a second), for a phrase whose length is not known yet."""
+
+
+@attrs.define
+class SpokenPhrase:
+    """A phrase of the reply and how much sound it made."""
+
+    text: str
+    ms: float = 0.0
+    complete: bool = False
+    """False while it is still being synthesised."""
+
+    def likely_ms(self) -> float:
+        return self.ms if self.complete else max(self.ms, len(self.text) * MS_PER_CHAR)
+
+
+@attrs.define(eq=False)
+class Turn:
+    """A record the stages of one answer fill in. Times are seconds, as `trio.current_time`."""
+
+    id: str
+    user_text: str
+    via: Literal["voice", "text"]
+    spoken: bool
+    """Whether the reply is spoken, or only written."""
+    zero_s: float
+    """The person's last spoken sample, or when their message arrived."""
+    started_s: float
+    recited: bool = False
+    """It only speaks its ``user_text``, as the client asked: no model, no history."""
+    voice: str | None = None
+    """Asked for by the client; None for the character's."""
+    text: str = ""
+    """The reply's text sent so far, tool calls removed."""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    model: str = ""
+    problem: str | None = None
+    """Why the reply is incomplete, for the person; None while all is well."""
+    problem_code: str = ""
+    sound_s: float = 0.0
+    """When the first sound was ready to be sent."""
+    phrases: list[SpokenPhrase] = attrs.field(factory=list)
+    spans: list[Span] = attrs.field(factory=list)
+
+    def span(self, name: str, owner: str, start_s: float, end_s: float) -> None:
+        self.spans.append(Span(name, owner, start_s, end_s))
+
+    def fail(self, code: str, problem: str) -> None:
+        """Note the first thing that went wrong; later ones are its consequences."""
+        if self.problem is None:
+            self.problem_code, self.problem = code, problem
+
+    def last_end_s(self) -> float:
+        """Where the stages noted so far end: the next one begins there."""
+        return max((span.end_s for span in self.spans), default=self.zero_s)
+
+    def heard(self, played_ms: float) -> str:
+        """What the person has taken in after ``played_ms`` of the reply's sound.
+
+        A phrase cut in the middle counts by its share of words, rounded down: a person remembers
+        the words they heard whole. A reply that is only written counts as far as it was sent.
+        """
+        if not self.spoken:
+            return self.text
+        heard: list[str] = []
+        left_ms = played_ms
+        for phrase in self.phrases:
+            ms = phrase.likely_ms()
+            if left_ms + 0.5 < ms:
+                heard.append(_share_of_words(phrase.text, left_ms / ms))
+                break
+            heard.append(phrase.text)
+            left_ms -= ms
+        # Phrases without sound at the end (an emoji, say) do not make silence heard.
+        return "".join(heard).rstrip() if played_ms > 0 else ""
+
+    def timeline(self) -> Timeline:
+        return Timeline(self.id, self.zero_s, tuple(self.spans))
+
+
+def _share_of_words(text: str, share: float) -> str:
+    words = text.split(" ")
+    return " ".join(words[: int(len(words) * share)])

@@ -1,0 +1,400 @@
+"""Who may speak, and what happens when: the rules of one conversation, without any I/O.
+
+`TurnTaking.feed` takes what happened and returns what is to be done. The theory:
+
+==================  ==========================================================================
+phase               meaning
+==================  ==========================================================================
+``IDLE``            nothing started yet (N.E.K.O. before `start_session`); input is kept
+``OPENING``         the conversation is being loaded, or engines still warm up; input is kept
+``ACTIVE``          listening and answering
+``PAUSED``          after pause or end: input is ignored until the next start
+==================  ==========================================================================
+
+A turn begins with words, typed or recognised, and is one cancel scope. There is at most one. What
+the person said goes into the history when the turn begins; what was answered goes in when it ends,
+as far as it was heard. So a history only ever grows, and two user messages in a row mean that the
+first was interrupted before anything was heard: the model reads them as one.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator
+from typing import Literal, TypeAlias
+
+import attrs
+
+from voicecore import events
+from voicecore.engines.interface import Message
+from voicecore.mind.happenings import (
+    Action,
+    Answer,
+    Close,
+    Cut,
+    Deafen,
+    Disconnected,
+    Emit,
+    Happening,
+    Heard,
+    HearingFailed,
+    Listen,
+    Open,
+    Opened,
+    OpenFailed,
+    Recite,
+    Remember,
+    SpeechStarted,
+    StopOpening,
+    TurnOver,
+)
+from voicecore.mind.turn import Turn
+from voicecore.store import SessionRecord, StoredMessage
+
+Actions: TypeAlias = Iterator[Action]
+
+BUSY = "A turn is already in progress — wait for it to finish"  # wire.md 2.1, word for word
+MAX_WAITING_TEXTS = 16
+"""Typed messages kept while the conversation opens; a person types none, a script may."""
+
+
+class Phase(enum.Enum):
+    IDLE = enum.auto()
+    OPENING = enum.auto()
+    ACTIVE = enum.auto()
+    PAUSED = enum.auto()
+
+
+@attrs.frozen
+class _Words:
+    """What the person said or typed, to be answered."""
+
+    text: str
+    via: Literal["voice", "text"]
+    zero_s: float
+    spans: tuple[events.Span, ...] = ()
+
+
+class TurnTaking:
+    """The state of one conversation. Not to be shared: one task feeds it."""
+
+    def __init__(
+        self,
+        *,
+        character: str,
+        waits_for_start: bool,
+        now_s: Callable[[], float],
+        wall_s: Callable[[], float],
+        played_ms: Callable[[], float],
+        new_turn_id: Callable[[], str],
+        max_turn_chars: int,
+    ) -> None:
+        """Begin with no conversation.
+
+        Args:
+            character: whom the person talks to.
+            waits_for_start: whether the client announces a session before it sends input.
+            now_s: the host's clock (`trio.current_time`).
+            wall_s: seconds since the epoch, for what is stored.
+            played_ms: how much of the running reply's sound was heard by now.
+            new_turn_id: makes ids, injected for simulations.
+            max_turn_chars: spoken words held before they go into the history.
+        """
+        self._character = character
+        self._now_s, self._wall_s, self._played_ms = now_s, wall_s, played_ms
+        self._new_turn_id = new_turn_id
+        self._max_turn_chars = max_turn_chars
+        self._waits_for_start = waits_for_start
+        self.phase = Phase.IDLE
+        self.turn: Turn | None = None
+        self.record: SessionRecord | None = None
+        self._history: list[Message] = []
+        self._mode: events.InputMode = "audio"
+        self._starting = False
+        self._listening = False
+        self._speaking = 0  # utterances begun and not yet recognised
+        self._spoken_replies = waits_for_start
+        self._said: list[str] = []  # recognised pieces of the turn being spoken
+        self._clip: list[str] = []  # the same of a recorded message
+        self._kept: list[_Words] = []  # to be answered when the conversation is open
+        self._rules: dict[type, Callable[..., Actions]] = {
+            events.Start: self._start,
+            events.Pause: self._pause,
+            events.End: self._end,
+            events.Stop: self._stop,
+            events.Typed: self._typed,
+            events.NewConversation: self._new_conversation,
+            events.SetSpoken: self._set_spoken,
+            events.Recite: self._recite,
+            Opened: self._opened,
+            OpenFailed: self._open_failed,
+            SpeechStarted: self._speech_started,
+            Heard: self._heard,
+            HearingFailed: self._hearing_failed,
+            TurnOver: self._turn_over,
+            Disconnected: self._disconnected,
+        }
+
+    @property
+    def wants_sound(self) -> bool:
+        """Whether microphone sound is kept or used; after a pause it is ignored."""
+        return self.phase is not Phase.PAUSED
+
+    def begin(self) -> list[Action]:
+        """Say what is to be done on connecting."""
+        return [] if self._waits_for_start else list(self._listen())
+
+    def feed(self, happening: Happening) -> list[Action]:
+        """Take what happened; say what is to be done, in order."""
+        return list(self._rules[type(happening)](happening))
+
+    # --- the session's life ---
+
+    def _start(self, start: events.Start) -> Actions:
+        if self.phase is Phase.OPENING:
+            yield Emit(events.Problem("SESSION_STARTING", "A session is already starting."))
+            return
+        yield from self._cut("a new session starts", events.Activity(self._turn_id()))
+        if self._listening:
+            yield from self._deafen()
+        self._mode, self._starting = start.mode, True
+        yield Emit(events.Preparing(start.mode))
+        yield from self._open(None, latest=not start.fresh)
+
+    def _pause(self, _: events.Pause) -> Actions:
+        yield from self._quiet("paused")
+        yield Emit(events.Paused())
+
+    def _end(self, _: events.End) -> Actions:
+        yield from self._quiet("ended")
+        yield from self._close_conversation()
+
+    def _close_conversation(self) -> Actions:
+        session_id = self.record.id if self.record else None
+        if session_id is not None:
+            yield Close(session_id)
+        self.record, self._history = None, []
+        yield Emit(events.Ended(session_id))
+
+    def _quiet(self, reason: str) -> Actions:
+        """Stop all that is in flight; input is ignored until the next start."""
+        yield from self._cut(reason, events.Activity(self._turn_id()))
+        if self.phase is Phase.OPENING:
+            yield StopOpening()
+        if self._listening:
+            yield from self._deafen()
+        self.phase, self._starting = Phase.PAUSED, False
+        self._kept.clear()
+
+    def _disconnected(self, _: Disconnected) -> Actions:
+        yield from self._cut("the client left", None)
+
+    def _new_conversation(self, _: events.NewConversation) -> Actions:
+        yield from self._cut("a new conversation begins", events.Stopped())
+        if self.phase is Phase.OPENING:
+            yield StopOpening()
+        self._kept.clear()
+        self._said.clear()
+        self._clip.clear()
+        if self.record is not None:
+            yield from self._close_conversation()
+        yield from self._open(None, latest=False)
+
+    def _open(self, session_id: str | None, *, latest: bool) -> Actions:
+        self.phase = Phase.OPENING
+        yield Open(session_id, latest)
+
+    def _opened(self, opened: Opened) -> Actions:
+        changed = self.record is None or self.record.id != opened.record.id
+        self.record, self.phase = opened.record, Phase.ACTIVE
+        self._history = [Message(stored.role, stored.content) for stored in opened.record.messages]
+        if changed:
+            yield Emit(events.ConversationOpened(opened.record.id, opened.record.character))
+        yield from self._listen()
+        if self._starting:
+            self._starting = False
+            yield Emit(events.Started(self._mode))
+        kept, self._kept = self._kept, []
+        for words in kept[:-1]:
+            yield from self._note(words.text, words.via)
+        for words in kept[-1:]:
+            yield from self._answer(words)
+
+    def _listen(self) -> Actions:
+        if not self._listening:
+            self._listening = True
+            yield Listen()
+
+    def _open_failed(self, failed: OpenFailed) -> Actions:
+        self.phase = Phase.IDLE if self.record is None else Phase.ACTIVE
+        self._kept.clear()
+        yield Emit(events.Problem(failed.code, failed.message))
+        if self._starting:
+            self._starting = False
+            yield Emit(events.StartFailed(self._mode))
+
+    def _deafen(self) -> Actions:
+        self._listening, self._speaking = False, 0
+        self._said.clear()
+        self._clip.clear()
+        yield Deafen()
+
+    # --- words in ---
+
+    def _typed(self, typed: events.Typed) -> Actions:
+        if self.phase is Phase.PAUSED:
+            return
+        if not typed.text.strip():
+            yield Emit(events.Problem("EMPTY_MESSAGE", "Empty message"))
+        elif not typed.barge_in and self._busy():
+            yield Emit(events.Problem("TURN_IN_PROGRESS", BUSY))
+        else:
+            words = _Words(typed.text, "text", self._now_s())
+            yield from self._take(words, "a typed message", typed.session_id)
+
+    def _busy(self) -> bool:
+        return self.turn is not None or bool(self._kept)
+
+    def _take(self, words: _Words, why: str, session_id: str | None = None) -> Actions:
+        """Answer the words: now, or once the conversation they belong to is open."""
+        here = self.record is not None and session_id in (None, self.record.id)
+        if self.phase is Phase.ACTIVE and here:
+            yield from self._cut(why, events.Activity(self._turn_id()))
+            yield from self._answer(words)
+        elif len(self._kept) == MAX_WAITING_TEXTS:
+            text = "Too many messages before the session started; this one was not kept."
+            yield Emit(events.Problem("TOO_MANY_MESSAGES", text))
+        else:
+            self._kept.append(words)
+            if self.phase is not Phase.OPENING and not self._waits_for_start:
+                yield from self._open(session_id, latest=False)
+
+    def _speech_started(self, _: SpeechStarted) -> Actions:
+        if self.phase is not Phase.ACTIVE:
+            return
+        self._speaking += 1
+        interrupted = self._turn_id()
+        if interrupted is None:
+            yield Emit(events.Activity(None))
+        yield from self._cut("the person speaks", events.Activity(interrupted))
+
+    def _heard(self, heard: Heard) -> Actions:
+        if heard.clip:
+            yield from self._heard_clip(heard)
+        elif self.phase is Phase.ACTIVE:
+            if heard.text:
+                self._said.append(heard.text)
+                yield Emit(events.UserWords(heard.text, heard.confidence))
+            if sum(map(len, self._said)) > self._max_turn_chars:
+                yield from self._note(" ".join(self._said), "voice")
+                self._said.clear()
+            if heard.final:
+                yield from self._utterance_over(heard.zero_s, heard.spans)
+
+    def _utterance_over(self, zero_s: float, spans: tuple[events.Span, ...] = ()) -> Actions:
+        """Answer, unless the person has gone on speaking: then the turn is still theirs."""
+        self._speaking = max(0, self._speaking - 1)
+        if self._said and not self._speaking:
+            text = " ".join(self._said)
+            self._said.clear()
+            yield from self._take(_Words(text, "voice", zero_s, spans), "more was said")
+
+    def _heard_clip(self, heard: Heard) -> Actions:
+        self._clip.append(heard.text)
+        if not heard.final:
+            return
+        text = " ".join(filter(None, self._clip))
+        self._clip.clear()
+        if self._busy():
+            yield Emit(events.Problem("TURN_IN_PROGRESS", BUSY))
+            return
+        yield Emit(events.UserWords(text, heard.confidence))
+        if text:
+            yield from self._take(_Words(text, "voice", heard.zero_s, heard.spans), "a recording")
+        else:
+            yield Emit(events.Problem("NO_SPEECH", "No speech was recognised in the recording."))
+
+    def _hearing_failed(self, failed: HearingFailed) -> Actions:
+        yield Emit(events.Problem(failed.code, failed.message))
+        if failed.clip:
+            self._clip.clear()
+        elif failed.final and self.phase is Phase.ACTIVE:
+            yield from self._utterance_over(self._now_s())
+
+    def _set_spoken(self, spoken: events.SetSpoken) -> Actions:
+        self._spoken_replies = spoken.enabled
+        yield Emit(events.Spoken(spoken.enabled))
+
+    def _recite(self, recite: events.Recite) -> Actions:
+        if not recite.text.strip():
+            yield Emit(events.Problem("EMPTY_MESSAGE", "Empty message"))
+        elif self._busy():
+            yield Emit(events.Problem("TURN_IN_PROGRESS", BUSY))
+        else:
+            self.turn = self._new_turn(_Words(recite.text, "text", self._now_s()))
+            self.turn.recited, self.turn.voice = True, recite.voice
+            yield Recite(self.turn)
+
+    # --- a turn's life ---
+
+    def _answer(self, words: _Words) -> Actions:
+        yield from self._note(words.text, words.via)
+        self.turn = self._new_turn(words)
+        yield Answer(self.turn, tuple(self._history))
+
+    def _new_turn(self, words: _Words) -> Turn:
+        return Turn(
+            id=self._new_turn_id(),
+            user_text=words.text,
+            via=words.via,
+            spoken=words.via == "voice" or self._spoken_replies,
+            zero_s=words.zero_s,
+            started_s=self._now_s(),
+            spans=list(words.spans),
+        )
+
+    def _note(self, text: str, via: Literal["voice", "text"]) -> Actions:
+        """Keep what the person said."""
+        assert self.record is not None
+        self._history.append(Message("user", text))
+        stored = StoredMessage(role="user", content=text, at=self._wall_s(), via=via)
+        yield Remember(self.record.id, stored)
+
+    def _turn_over(self, over: TurnOver) -> Actions:
+        turn = self.turn
+        if turn is None or turn.id != over.turn:
+            return  # it was cut meanwhile
+        self.turn = None
+        yield from self._answered(turn, turn.text.strip(), interrupted=turn.problem is not None)
+
+    def _stop(self, _: events.Stop) -> Actions:
+        if self.turn is None:
+            yield Emit(events.Stopped())
+        yield from self._cut("stopped by the client", events.Stopped())
+
+    def _cut(self, reason: str, notice: events.Event | None) -> Actions:
+        if self.turn is None:
+            return
+        turn, self.turn = self.turn, None
+        heard = turn.heard(self._played_ms())
+        yield Cut(turn.id, notice, reason)
+        yield from self._answered(turn, heard, interrupted=True)
+
+    def _answered(self, turn: Turn, text: str, *, interrupted: bool) -> Actions:
+        """Keep what was heard of the reply; nothing heard is nothing said."""
+        if not text or self.record is None or turn.recited:
+            return
+        self._history.append(Message("assistant", text))
+        stored = StoredMessage(
+            role="assistant",
+            content=text,
+            at=self._wall_s(),
+            via=turn.via,
+            interrupted=interrupted,
+            tokens_in=turn.tokens_in,
+            tokens_out=turn.tokens_out,
+        )
+        yield Remember(self.record.id, stored)
+
+    def _turn_id(self) -> str | None:
+        return self.turn.id if self.turn else None

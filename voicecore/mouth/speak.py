@@ -1,0 +1,88 @@
+"""The mouth's first and last step: words to phrases, and the voice's sound to the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import numpy as np
+import trio
+
+from voicecore.audio import MOUTH_HZ, Pcm, Samples
+from voicecore.events import PhraseStarted, ReplySound
+from voicecore.mind.turn import Turn
+from voicecore.mouth.phrase import Phrase, Phraser
+from voicecore.mouth.synthesize import PhraseSound
+from voicecore.mouth.upsample import Upsampler, chunker
+
+Send = Callable[[PhraseStarted | ReplySound], Awaitable[None]]
+
+
+class _Cutter:
+    """Cuts a phrase's sound to messages; the last one of a phrase may be shorter."""
+
+    def __init__(self, chunk_ms: float | None) -> None:
+        self._framer = None if chunk_ms is None else chunker(round(chunk_ms))
+        self._whole: list[Samples] = []
+
+    def feed(self, samples: Samples, *, last: bool) -> list[Pcm]:
+        if self._framer is not None:
+            cut = self._framer.feed(samples) + (self._framer.close() if last else [])
+        else:
+            self._whole.append(samples)
+            cut = [np.concatenate(self._whole)] if last else []
+            if last:
+                self._whole.clear()
+        return [Pcm(piece, MOUTH_HZ) for piece in cut if len(piece)]
+
+
+async def phrase(
+    words: trio.MemoryReceiveChannel[str],
+    phrases: trio.MemorySendChannel[Phrase],
+    phraser: Phraser,
+    turn: Turn,
+) -> None:
+    """Cut the reply's text to phrases worth speaking."""
+    with words, phrases:
+        async for text in words:
+            for found in phraser.feed(text):
+                _note_first(turn, found)
+                await phrases.send(found)
+        for found in phraser.close():
+            _note_first(turn, found)
+            await phrases.send(found)
+
+
+def _note_first(turn: Turn, found: Phrase) -> None:
+    if found.spoken and not any(span.name == "first phrase" for span in turn.spans):
+        owner = "mouth.first_phrase_chars"
+        turn.span("first phrase", owner, turn.last_end_s(), trio.current_time())
+
+
+async def upsample(
+    sound: trio.MemoryReceiveChannel[PhraseSound],
+    send: Send,
+    turn: Turn,
+    *,
+    chunk_ms: float | None,
+    voice: str,
+) -> None:
+    """Bring each phrase's sound to 48 kHz and cut it to messages.
+
+    Args:
+        sound: pieces at the voice's own rate, phrase after phrase.
+        send: takes each message when there is room for it.
+        turn: whose ledger says how long each phrase is.
+        chunk_ms: sound in one message; None for a whole phrase in each.
+        voice: its name, told to the client.
+    """
+    upsampler, cutter = Upsampler(), _Cutter(chunk_ms)
+    with sound:
+        async for spoken, chunk in sound:
+            ready = upsampler.feed(chunk) if chunk is not None else upsampler.close()
+            for message in cutter.feed(ready, last=chunk is None):
+                if not spoken.ms:
+                    await send(PhraseStarted(turn.id, spoken.text.strip(), voice))
+                spoken.ms += message.ms
+                turn.sound_s = turn.sound_s or trio.current_time()
+                await send(ReplySound(turn.id, message))
+            spoken.complete = chunk is None

@@ -1,0 +1,59 @@
+"""Phrases to sound at the voice's own rate, through the voice."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import structlog
+import trio
+
+from voicecore.engines.interface import SpeechChunk, SpeechRequest, Tts
+from voicecore.errors import EngineError
+from voicecore.mind.turn import SpokenPhrase, Turn
+from voicecore.mouth.phrase import Phrase
+
+log = structlog.get_logger()
+
+PhraseSound: TypeAlias = tuple[SpokenPhrase, SpeechChunk | None]
+"""A piece of a phrase's sound; None once the phrase is complete."""
+
+
+async def synthesize(
+    tts: Tts,
+    phrases: trio.MemoryReceiveChannel[Phrase],
+    sound: trio.MemorySendChannel[PhraseSound],
+    turn: Turn,
+    *,
+    voice: str | None,
+    speed: float,
+) -> None:
+    """Speak phrase after phrase, each when there is room for its sound.
+
+    A phrase the voice fails on is left out and noted in ``turn``; the next ones are still tried.
+    """
+    with phrases, sound:
+        async for phrase in phrases:
+            spoken = SpokenPhrase(phrase.text)
+            turn.phrases.append(spoken)
+            if phrase.spoken:
+                request = SpeechRequest(phrase.spoken, voice, speed)
+                try:
+                    await _speak(tts, request, sound, spoken, turn)
+                except EngineError as error:
+                    turn.fail(error.code, str(error))
+            await sound.send((spoken, None))
+
+
+async def _speak(
+    tts: Tts,
+    request: SpeechRequest,
+    sound: trio.MemorySendChannel[PhraseSound],
+    spoken: SpokenPhrase,
+    turn: Turn,
+) -> None:
+    asked_s = turn.last_end_s()
+    async with tts.stream(request) as chunks:
+        async for chunk in chunks:
+            if not any(span.name == "voice" for span in turn.spans):
+                turn.span("voice", f"tts:{tts.info.name}", asked_s, trio.current_time())
+            await sound.send((spoken, chunk))

@@ -1,0 +1,103 @@
+"""From the socket to the conversation: each command to the channel it belongs in."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+import trio
+import trio_websocket
+
+from voicecore import events
+from voicecore.audio import Pcm
+from voicecore.ears.recording import Recording
+from voicecore.host import Host
+from voicecore.mind.happenings import Happening
+from voicecore.mind.turns import TurnTaking
+from voicecore.wire.outbox import Outbox
+from voicecore.wire.protocol import Wire
+from voicecore.wire.read import TooManyBadMessages, read
+
+
+@attrs.frozen
+class Closing:
+    """How the connection is to be closed."""
+
+    code: int = 1000
+    reason: str = ""
+
+
+@attrs.define
+class Episodes:
+    """Tells the first of a row of events from the rest: a person is told once."""
+
+    quiet_s: float
+    """Without one for this long, the next begins another episode."""
+    _last_s: float = -math.inf
+
+    def begins(self, now_s: float) -> bool:
+        begins = now_s - self._last_s > self.quiet_s
+        self._last_s = now_s
+        return begins
+
+
+@attrs.frozen(eq=False)
+class Inlets:
+    """Where each command of the client goes. Nothing here waits for anything slow."""
+
+    taking: TurnTaking
+    outbox: Outbox
+    sound: trio.MemorySendChannel[Pcm]
+    recordings: trio.MemorySendChannel[Recording]
+    inbox: trio.MemorySendChannel[Happening]
+
+    async def take(self, command: events.Command) -> None:
+        match command:
+            case events.Ping():
+                self.outbox.put(events.Pong())
+            case events.Sound(pcm):
+                if self.taking.wants_sound:
+                    await self.sound.send(pcm)
+            case events.Wrong(error):
+                self.outbox.put(events.Problem(error.code, str(error)))
+            case events.Ignored():
+                pass
+            case events.ClipPart() | events.ClipEnd():
+                self._offer(self.recordings, command)
+            case _:
+                self._offer(self.inbox, command)
+
+    def _offer(self, channel: trio.MemorySendChannel[Any], command: object) -> None:
+        try:
+            channel.send_nowait(command)
+        except trio.WouldBlock:
+            text = "The host is behind with this connection; the message was not taken."
+            self.outbox.put(events.Problem("TOO_MANY_MESSAGES", text))
+
+
+async def receive(
+    host: Host, wire: Wire, socket: trio_websocket.WebSocketConnection, inlets: Inlets
+) -> Closing:
+    """Take what the client sends until it leaves, misbehaves, or the host stops; say which."""
+    limit = host.config.server.max_bad_messages
+    closing = Closing(1001, "the host is shutting down")
+    with trio.CancelScope() as reading:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_leave, host, inlets.outbox, reading)
+            try:
+                await read(socket, wire, inlets.take, max_bad_messages=limit)
+                closing = Closing()
+            except TooManyBadMessages:
+                closing = Closing(1008, f"{limit} malformed messages in a row")
+            nursery.cancel_scope.cancel("reading is over")
+    return closing
+
+
+async def _leave(host: Host, outbox: Outbox, reading: trio.CancelScope) -> None:
+    """When the host stops, let what is being said be heard, within the time there is."""
+    await host.stopping.wait()
+    with trio.move_on_after(host.config.server.drain_ms / 2000):
+        await outbox.played()
+    outbox.put(events.Problem("SHUTTING_DOWN", "The host is shutting down; connect again soon."))
+    reading.cancel("the host is shutting down")

@@ -1,0 +1,1 @@
+"""The two protocols, and the only two tasks that touch a socket."""

@@ -1,0 +1,190 @@
+"""What waits to be sent to one client: control first, then sound at the pace it is played.
+
+Two lanes. *Control* (text, states, errors) goes at once. *Sound* goes when the listener's playback
+clock is less than ``lead_ms`` ahead, because whatever has left cannot be taken back by an
+interruption, and socket back-pressure shows only 1.6 s too late. The clock also says what has
+really been heard.
+
+An interruption is one synchronous call, so nothing can come between its parts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import attrs
+import trio
+
+from voicecore.errors import ClientTooSlow
+from voicecore.events import Event, PhraseStarted, ReplySound, TurnDone
+
+MAX_CONTROL_EVENTS = 2_000
+"""More than a whole reply's deltas (`llm.max_tokens`) and many pongs; each is under a few kB. A
+client that lets more pile up has stopped reading."""
+
+_Paced = ReplySound | PhraseStarted | TurnDone
+
+
+def _turn_of(event: Event) -> str | None:
+    return getattr(event, "turn", None)
+
+
+@attrs.define
+class PlaybackClock:
+    """When the listener will have heard what was sent, if it plays as it receives.
+
+    Sound sent while earlier sound still plays is queued behind it; sound sent after a gap begins at
+    once. Times are seconds, as `trio.current_time`.
+    """
+
+    ends_s: float = -math.inf
+    sent_ms: float = 0.0
+
+    def send(self, now_s: float, ms: float) -> None:
+        self.ends_s = max(self.ends_s, now_s) + ms / 1000
+        self.sent_ms += ms
+
+    def left_ms(self, now_s: float) -> float:
+        return max(0.0, (self.ends_s - now_s) * 1000)
+
+    def played_ms(self, now_s: float) -> float:
+        return max(0.0, self.sent_ms - self.left_ms(now_s))
+
+
+class Outbox:
+    """Events on their way to one client. Several tasks put, one (the writer) takes."""
+
+    def __init__(self, *, lead_ms: float, capacity_ms: float) -> None:
+        """Make an empty outbox.
+
+        Args:
+            lead_ms: how far ahead of the playback clock sound is sent; infinity sends at once.
+            capacity_ms: sound that may wait; `put_paced` waits beyond it.
+        """
+        self._lead_s = lead_ms / 1000
+        self._capacity_ms = capacity_ms
+        self._control: deque[Event] = deque()
+        self._paced: deque[_Paced] = deque()
+        self._waiting_ms = 0.0
+        self._live: str | None = None
+        self._clock = PlaybackClock()
+        self._first_sound_s: float | None = None
+        self._changed = trio.lowlevel.ParkingLot()
+        self._closed = False
+        self.peak_ms = 0.0
+
+    # --- for the conversation ---
+
+    def begin(self, turn: str) -> None:
+        """Make ``turn`` the live one: sound of any other is dropped."""
+        self._live = turn
+        self._clock = PlaybackClock(ends_s=self._clock.ends_s)
+        self._first_sound_s = None
+
+    def put(self, event: Event) -> None:
+        """Queue a control event; it is sent before any sound.
+
+        Raises:
+            ClientTooSlow: the client has stopped reading.
+        """
+        if len(self._control) >= MAX_CONTROL_EVENTS:
+            raise ClientTooSlow(
+                f"{MAX_CONTROL_EVENTS} messages wait because the client does not read them."
+            )
+        self._control.append(event)
+        self._changed.unpark_all()
+
+    async def put_paced(self, event: _Paced) -> None:
+        """Queue sound, or what belongs at its place among the sound; waits while full.
+
+        An event of a turn that is no longer live is dropped: this is the one place that checks.
+        """
+        await trio.lowlevel.checkpoint()
+        while event.turn == self._live and self._waiting_ms >= self._capacity_ms:
+            await self._changed.park()
+        if event.turn != self._live or self._closed:
+            return
+        self._paced.append(event)
+        if isinstance(event, ReplySound):
+            self._waiting_ms += event.pcm.ms
+            self.peak_ms = max(self.peak_ms, self._waiting_ms)
+        self._changed.unpark_all()
+
+    def interrupt(self, notice: Event | None) -> float:
+        """Drop all that waits of the live turn, and put the notice first.
+
+        Returns:
+            Milliseconds of sound dropped.
+        """
+        dropped, dead = self._waiting_ms, self._live
+        if dead is not None:
+            kept = [event for event in self._control if _turn_of(event) != dead]
+            self._control = deque(kept)
+        self._paced.clear()
+        self._waiting_ms, self._live = 0.0, None
+        # What had been sent and not played is thrown away by the client, too.
+        self._clock.ends_s = min(self._clock.ends_s, trio.current_time())
+        if notice is not None:
+            self._control.appendleft(notice)
+        self._changed.unpark_all()
+        return dropped
+
+    def played_ms(self) -> float:
+        """Sound of the live turn the person has heard by now."""
+        return self._clock.played_ms(trio.current_time())
+
+    @property
+    def first_sound_s(self) -> float | None:
+        """When the live turn's first sound was sent."""
+        return self._first_sound_s
+
+    async def sent(self) -> None:
+        """Wait until all sound of the live turn was sent (or the turn is dropped)."""
+        await trio.lowlevel.checkpoint()
+        while self._paced:
+            await self._changed.park()
+
+    async def played(self) -> None:
+        """Wait until all of it was sent, and then until the person has heard it."""
+        await self.sent()
+        if math.isfinite(self._clock.ends_s):
+            await trio.sleep_until(self._clock.ends_s)
+
+    def close(self) -> None:
+        """Let the writer send what waits as control, drop the sound, and end."""
+        self._closed = True
+        self._paced.clear()
+        self._changed.unpark_all()
+
+    # --- for the writer ---
+
+    async def take(self) -> Event | None:
+        """Wait for the next event that is due; None when closed and empty."""
+        while True:
+            await trio.lowlevel.checkpoint()
+            if self._control:
+                event = self._control.popleft()
+                self._changed.unpark_all()
+                return event
+            if self._closed:
+                return None
+            due_s = self._due_s()
+            if due_s <= trio.current_time():
+                return self._take_paced()
+            with trio.move_on_at(due_s):
+                await self._changed.park()
+
+    def _due_s(self) -> float:
+        return self._clock.ends_s - self._lead_s if self._paced else math.inf
+
+    def _take_paced(self) -> Event:
+        event = self._paced.popleft()
+        if isinstance(event, ReplySound):
+            now_s = trio.current_time()
+            if self._first_sound_s is None:
+                self._first_sound_s = now_s
+            self._waiting_ms -= event.pcm.ms
+            self._clock.send(now_s, event.pcm.ms)
+        self._changed.unpark_all()
+        return event
