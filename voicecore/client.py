@@ -147,7 +147,9 @@ class NekoClient:
         try:
             with trio.fail_after(timeout_s + len(question) / EAR_HZ):
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._speak, question, exchange)
+                    spoken_s = last_spoken_sample(question) / EAR_HZ
+                    exchange.last_spoken_s = trio.current_time() + spoken_s
+                    nursery.start_soon(self.microphone, question)
                     await self._listen(exchange, on_message)
                     left_s = exchange.sound_left_s(trio.current_time())
                     await trio.sleep(left_s)
@@ -157,13 +159,13 @@ class NekoClient:
             raise VoicecoreError(f"No complete answer within {timeout_s:.0f} s.{said}") from None
         return exchange
 
-    async def _speak(self, question: Samples, exchange: Exchange) -> None:
+    async def microphone(self, sound: Samples) -> None:
+        """Send 16 kHz sound in real time, and then silence, until cancelled."""
         begun_s = trio.current_time()
-        exchange.last_spoken_s = begun_s + last_spoken_sample(question) / EAR_HZ
         silence = np.zeros(FRAME_SAMPLES, np.int16)
         at = 0
         while True:
-            frame = question[at : at + FRAME_SAMPLES] if at < len(question) else silence
+            frame = sound[at : at + FRAME_SAMPLES] if at < len(sound) else silence
             at += FRAME_SAMPLES
             # A microphone delivers a frame when its last sample was taken.
             await trio.sleep_until(begun_s + at / EAR_HZ)

@@ -132,18 +132,18 @@ def test_a_newest_message_that_is_too_long_loses_its_beginning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "at_least"),
+    ("text", "counted"),
     [
-        ("I had a really bad day at work, and I wonder what to do about it now.", 17),
-        ("Ich hatte einen wirklich schlechten Tag auf der Arbeit.", 20),
+        ("I don't know whether I should talk to my boss about it or just let it go. ", 20),
+        ("ob ich mit meiner Chefin darüber sprechen soll. ", 17),
         ("我今天工作很不顺利,不知道该不该跟老板谈谈。", 41),
         ("今日は仕事で本当にひどい一日でした。上司に話すべきか分かりません。", 56),
         ("🎉😀👩‍👩‍👧🇩🇪", 25),
-        ("3.14159265358979 2025-11-21 0123456789 ", 39),
+        ("3.14159265358979", 16),
     ],
 )
-def test_the_estimate_is_not_below_what_smollm2_counts(text: str, at_least: int) -> None:
-    assert at_least <= tokens_of(text) <= 2 * at_least + 2
+def test_the_estimate_is_not_below_what_smollm2_counts(text: str, counted: int) -> None:
+    assert counted <= tokens_of(text) <= 2 * counted
 
 
 TEXTS = st.one_of(st.text(max_size=60), st.integers(0, 400).map(lambda n: "word " * n))

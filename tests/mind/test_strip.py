@@ -283,8 +283,7 @@ HARMLESS = re.compile(
 @pytest.mark.parametrize("name", FORMS)
 def test_no_part_of_a_call_that_is_cut_off_is_shown(name: str) -> None:
     form, _ = FORMS[name]
-    first = form.index('"tool"') + 2 if "thought" in name else 0  # until then it shows no call
-    for end in range(first, len(form)):
+    for end in range(len(form)):
         assert HARMLESS.fullmatch(shown(strip(form[:end])))
 
 
@@ -294,6 +293,9 @@ def test_no_part_of_a_call_that_is_cut_off_is_shown(name: str) -> None:
         WEATHER[:-1],
         '{"name": "f"',
         '{"na',
+        '{"',
+        '{"thought": "I should ask',
+        '[{"id": 7, "type": "func',
         '{"tool_calls": [{"na',
         '{"thought": "x", "tool": "f", "arg',
         f"<tool_call>{WEATHER[:-2]}",
@@ -323,8 +325,8 @@ def test_a_call_that_lacks_only_its_closing_tag_is_understood() -> None:
         assert reasons(pieces) == []
 
 
-def test_other_json_cut_off_is_text() -> None:
-    for text in ('{"a": 1', '{"a": "x', '{"a": [tr', "{", "[ {", '{"a": 1, '):
+def test_a_beginning_that_says_nothing_is_text() -> None:
+    for text in ("{", "[ {", "{ ", "a [", "```json\n{", "s<t", "a <p"):
         assert strip(text) == [Text(text)]
 
 
@@ -416,6 +418,12 @@ def test_a_fence_is_held_in_bounds() -> None:
         stripper = ToolCallStripper()
         assert len(text) - len(shown(stripper.feed(text))) <= MAX_FENCE_CHARS
         assert strip(text) == [Text(text)]
+
+
+def test_a_call_after_half_an_end_lets_a_fence_go() -> None:
+    pieces = strip(f"```\n{WEATHER}\n``{NESTED}\n```")
+    assert shown(pieces) == "```\n``\n```"
+    assert len(calls(pieces)) == 2
 
 
 def test_a_fence_of_many_calls_is_let_go() -> None:

@@ -16,8 +16,8 @@ import attrs
 from voicecore.engines.interface import Message, Prompt
 
 ASCII_PER_TOKEN = 2.5
-"""Letters and spaces to a token: SmolLM2's tokenizer takes 3.7 characters of English prose and 2.7 of
-German, marks included. Its vocabulary is small; models with a larger one need fewer tokens."""
+"""Letters and spaces to a token. SmolLM2's tokenizer takes 3.7 characters of English prose and 2.7
+of German, marks included. Its vocabulary is small; models with a larger one need fewer tokens."""
 
 TOKENS_PER_BYTE = 0.75
 """Of UTF-8 beyond ASCII, the same tokenizer: 0.4 for Russian, 0.5 for Arabic, 0.57 for Japanese,

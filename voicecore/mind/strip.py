@@ -59,9 +59,10 @@ the cost is linear: a character is read again a few times at most.
 At the end of the reply
 =======================
 
-Half a call is never shown: an open tag, a tag name of four letters or more, JSON with a key of a
-call. It becomes a `BadToolCall`, except where only the closing tag of a ``<tool_call>`` around JSON
-is missing. Other JSON that was cut off is text.
+Half a call is never shown: an open tag, a tag name of four letters or more, an object that is held
+and has begun a key, whatever the key, for the name may have been about to follow. It becomes a
+`BadToolCall`, except where only the closing tag of a ``<tool_call>`` around JSON is missing. Lesser
+beginnings (``{``, ``<t``, a code mark) are text.
 
 White space
 ===========

@@ -103,14 +103,6 @@ class JsonScan:
         outermost = next((frame for frame in self._frames if frame.kind == "{"), None)
         return outermost is not None and bool(outermost.marks - {"name"})
 
-    @property
-    def suspicious(self) -> bool:
-        """Some open object has a key of a call, or the key being read may become one."""
-        key = "".join(self._token)
-        if self._reads_key and ("\\" in key or any(mark.startswith(key) for mark in MARKS)):
-            return True
-        return any(frame.marks for frame in self._frames)
-
     def restart(self, after: int | None = None) -> int:
         """Return the offset of the next place where a call may begin, given that this is none.
 
@@ -318,8 +310,8 @@ class BareJson:
         return None if self._scan.broken else self._check_length()
 
     def close(self) -> Decision:
-        """Decide at the end of the reply: half a call is never shown."""
-        if self._scan.committed or self._scan.suspicious:
+        """Decide at the end of the reply: what has begun a key may be half a call."""
+        if '"' in self._held:
             return self._call([BadToolCall(CUT_OFF, "".join(self._held))])
         return self._refuse(len(self._held))
 
