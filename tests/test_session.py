@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, memory_stream_pair
 
 from tests.harness import Client, Fakes, Stage, open_stage
 from voicecore.audio import MOUTH_HZ, Pcm, encode_s16le, wav_bytes
@@ -16,6 +16,7 @@ from voicecore.config import CharacterConfig, Config, EarsConfig
 from voicecore.engines.fake import fake_llm, fake_stt, fake_tts, tone
 from voicecore.errors import EngineError
 from voicecore.mind.turns import BUSY
+from voicecore.server import handle_connection
 from voicecore.store import MemoryStore
 
 LONG = " ".join(f"word{index}" for index in range(40)) + "."
@@ -491,10 +492,6 @@ async def test_who_may_come_in(
 
 
 async def upgrade(stage: Stage, path: str, headers: str = "") -> tuple[int, bytes]:
-    from trio.testing import memory_stream_pair
-
-    from voicecore.server import handle_connection
-
     ours, theirs = memory_stream_pair()
     stage.nursery.start_soon(handle_connection, stage.host, stage.lobby, theirs)
     await ours.send_all(

@@ -12,8 +12,10 @@ import trio
 
 from voicecore.config import Config
 from voicecore.engines import Engines, open_engines
-from voicecore.engines.interface import ModelFiles
+from voicecore.engines.interface import Message, ModelFiles
+from voicecore.engines.worker import ThreadedEngine
 from voicecore.metrics import Metrics
+from voicecore.mind.prompt import build_prompt
 from voicecore.store import Store
 
 
@@ -69,5 +71,26 @@ async def warm_engines(host: Host, files: ModelFiles) -> AsyncIterator[Engines]:
         EngineError, EngineMissing, ModelError: an engine cannot be loaded.
     """
     async with open_engines(host.config, files) as engines:
+        await _prefill(host.config, engines)
         host.room.open(engines)
         yield engines
+
+
+async def _prefill(config: Config, engines: Engines) -> None:
+    """Have the model compute each character's prompt once; the first question need not wait for it.
+
+    As many as it keeps at once, and only a model of our own: a remote one might charge for it.
+    """
+    if not isinstance(engines.llm, ThreadedEngine):
+        return
+    names = list(dict.fromkeys(["default", *config.characters]))[: config.llm.parallel]
+    for profile in filter(None, map(config.character, names)):
+        prompt = build_prompt(
+            profile.prompt,
+            (Message("user", "Hello."),),
+            budget_tokens=config.llm.context_tokens,
+            max_tokens=1,
+        )
+        async with engines.llm.stream(prompt) as chunks:
+            async for _ in chunks:
+                pass

@@ -195,6 +195,7 @@ BROKEN = {
     "trailing comma": '{"name": "f", "args": {},}',
     "missing quote": '<tool_call>{"name": "f</tool_call>',
     "fenced": '```json\n{"name": "f", "args": {\'a\'}}\n```',
+    "bad escape in a key": '{"name": "f", "args": {"\\q": 1}}',
     "overwritten": '{"a": {"name": "f", "args": {}}, "a": 1}',
 }
 KEPT = [
@@ -597,6 +598,11 @@ def test_a_call_inside_other_text_is_removed(text: str, left: str) -> None:
     assert shown(pieces) == left
     assert WEATHER[1:12] not in shown(pieces)
     assert len(calls(pieces)) + len(reasons(pieces)) == 1
+
+
+def test_another_tag_after_a_call_is_kept() -> None:
+    assert shown(strip('<tool_call_name="f"/> <b>x</b>')) == "<b>x</b>"
+    assert shown(strip(f"<tool_call>{WEATHER}</tool_call <b>x</b>")) == "<b>x</b>"
 
 
 def test_names_of_keys_only_count_as_keys() -> None:

@@ -1,0 +1,110 @@
+"""Request heads, whatever way they are cut, and what is handed on."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import h11
+import outcome
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from trio.testing import MockClock, memory_stream_pair
+
+from tests.harness import open_stage
+from voicecore.http import BadRequest, Head, ReplayStream, json_response, read_head
+from voicecore.server import handle_connection
+
+REQUEST = (
+    b"GET /ws/%E5%B0%8F?client=me HTTP/1.1\r\nHost: here\r\nUpgrade: WebSocket\r\n"
+    b"Connection: Upgrade\r\n\r\n"
+)
+
+
+async def read_cut(data: bytes, cuts: list[int]) -> outcome.Outcome[Head | None]:
+    ours, theirs = memory_stream_pair()
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+
+    async def send() -> None:
+        for start, end in pairwise(edges):
+            if start < end:
+                await ours.send_all(data[start:end])
+        await ours.aclose()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        head = await outcome.acapture(read_head, theirs)
+        nursery.cancel_scope.cancel()
+    return head
+
+
+@given(st.lists(st.integers(0, len(REQUEST)), max_size=6))
+def test_a_head_is_read_however_it_is_cut(cuts: list[int]) -> None:
+    head = trio.run(read_cut, REQUEST, cuts).unwrap()
+    assert head
+    assert (head.method, head.path, head.query) == ("GET", "/ws/%E5%B0%8F", "client=me")
+    assert head.header("host") == "here"
+    assert head.header("absent") == ""
+    assert head.is_upgrade
+    assert head.raw == REQUEST
+
+
+@given(st.integers(0, len(REQUEST) - 1))
+def test_who_leaves_before_the_end_of_it_asked_nothing(length: int) -> None:
+    assert trio.run(read_cut, REQUEST[:length], []) == outcome.Value(None)
+
+
+@given(st.binary(max_size=200))
+def test_anything_is_a_head_nothing_or_a_bad_request(data: bytes) -> None:
+    head = trio.run(read_cut, data, [])
+    assert isinstance(head, outcome.Value) or isinstance(head.error, BadRequest)
+
+
+async def test_a_head_without_end_is_refused() -> None:
+    endless = b"GET / HTTP/1.1\r\nHost: " + b"x" * 100_000
+    head = await read_cut(endless, list(range(0, 100_000, 5_000)))
+    with pytest.raises(BadRequest):
+        head.unwrap()
+
+
+async def test_what_was_read_is_read_again_and_then_the_rest() -> None:
+    ours, theirs = memory_stream_pair()
+    stream = ReplayStream(theirs, b"hello")
+    await ours.send_all(b" world")
+    assert await stream.receive_some(2) == b"he"
+    assert await stream.receive_some() == b"llo"
+    assert await stream.receive_some() == b" world"
+    await stream.send_all(b"bye")
+    await stream.send_eof()
+    assert await ours.receive_some() == b"bye"
+    assert await ours.receive_some() == b""
+    await stream.aclose()
+
+
+def test_an_answer_is_complete_http() -> None:
+    client = h11.Connection(h11.CLIENT)
+    client.send(h11.Request(method="GET", target="/", headers=[("Host", "h")]))
+    client.send(h11.EndOfMessage())
+    client.receive_data(json_response(503, {"name": "小天"}))
+    head, body, end = (client.next_event() for _ in range(3))
+    assert isinstance(head, h11.Response)
+    assert head.status_code == 503
+    assert isinstance(body, h11.Data)
+    assert "小天" in bytes(body.data).decode()
+    assert isinstance(end, h11.EndOfMessage)
+    assert json_response(200, {}, head_only=True).endswith(b"\r\n\r\n")
+
+
+async def test_silent_and_garbled_connections_are_answered_and_let_go(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_stage() as stage:
+        status, _ = await stage.get("/ bad path")
+        assert status == 400
+        ours, theirs = memory_stream_pair()
+        stage.nursery.start_soon(handle_connection, stage.host, stage.lobby, theirs)
+        begun_s = trio.current_time()
+        answer = bytes(await ours.receive_some())
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert trio.current_time() - begun_s == pytest.approx(10)
