@@ -104,9 +104,14 @@ class Session:
     _overruns: Episodes = attrs.field(factory=lambda: Episodes(quiet_s=5.0), init=False)
 
     def emit(self, event: events.Event) -> None:
-        if isinstance(event, events.Problem):
-            self.host.metrics.problems.labels(event.code).inc()
-            log.info("problem", code=event.code)
+        match event:
+            case events.Problem():
+                self.host.metrics.problems.labels(event.code).inc()
+                log.info("problem", code=event.code)
+            case events.ConversationOpened():
+                structlog.contextvars.bind_contextvars(session=event.session_id)
+            case events.UserWords() if self.host.config.logs.content:
+                log.info("heard", text=event.text)
         self.outbox.put(event)
 
     def begin_turn(self, turn: Turn) -> None:
@@ -268,6 +273,8 @@ class Session:
         end = "failed" if turn.problem else "complete"
         self.host.metrics.turns.labels(self.guest.wire.name, end).inc()
         log.info("turn over", end=end, tokens_out=turn.tokens_out, stages=_stages_ms(timeline))
+        if self.host.config.logs.content:
+            log.info("replied", text=turn.text)
         await self.inbox.send(TurnOver(turn.id))
 
     def _done(self, turn: Turn) -> events.TurnDone:

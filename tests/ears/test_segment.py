@@ -109,7 +109,7 @@ def test_frames_are_never_repeated_or_reordered_and_voiced_ones_never_lost_in_sp
     voiced: list[bool],
 ) -> None:
     heard: list[int] = []
-    speaking = False
+    speaking, begun = False, 0
     for number, segment in run(voiced):
         if isinstance(segment, Onset):
             assert not speaking

@@ -9,9 +9,9 @@ import re
 import pytest
 
 from voicecore.mind.strip import BadToolCall, Piece, Text, ToolCall, ToolCallStripper
-from voicecore.mind.strip_json import MAX_KEY_CHARS, MAX_UNDECIDED_CHARS
-from voicecore.mind.strip_output import MAX_FENCE_CHARS, MAX_FENCED_CALLS
-from voicecore.mind.strip_tags import MAX_GAP_CHARS, MAX_TAG_CHARS
+from voicecore.mind.strip.json_calls import MAX_KEY_CHARS, MAX_UNDECIDED_CHARS
+from voicecore.mind.strip.output import MAX_FENCE_CHARS, MAX_FENCED_CALLS
+from voicecore.mind.strip.tag_calls import MAX_GAP_CHARS, MAX_TAG_CHARS
 
 TOOLS = {"clock"}
 WEATHER = '{"name": "weather", "arguments": {"city": "Paris"}}'
@@ -422,8 +422,8 @@ def test_a_fence_is_held_in_bounds() -> None:
 
 
 def test_a_call_after_half_an_end_lets_a_fence_go() -> None:
-    pieces = strip(f"```\n{WEATHER}\n``{NESTED}\n```")
-    assert shown(pieces) == "```\n``\n```"
+    pieces = strip(f"```\n{WEATHER}\n``{NESTED}`")
+    assert shown(pieces) == "```\n```"
     assert len(calls(pieces)) == 2
 
 

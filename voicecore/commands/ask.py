@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 import trio
@@ -23,6 +24,7 @@ from voicecore.commands.progress import open_progress
 from voicecore.commands.say import say, speak, write, write_wav
 from voicecore.config import Config
 from voicecore.ears.clip import read_wav
+from voicecore.errors import VoicecoreError
 from voicecore.host import Host, random_id, warm_engines
 from voicecore.metrics import Metrics
 from voicecore.server import listening
@@ -86,6 +88,7 @@ async def ask(
 ) -> Exchange:
     """Have one exchange, with the host at ``url`` or with one of our own."""
     if url is not None:
+        url = neko_url(url)
         if question is None:
             question = await _built_in(config)
         async with open_client(url) as client:
@@ -97,6 +100,20 @@ async def ask(
             question = resample(Pcm(spoken, MOUTH_HZ), EAR_HZ).samples
         async with open_client(own_url) as client:
             return await _exchange(client, question, console)
+
+
+def neko_url(url: str) -> str:
+    """Complete a host's address to its N.E.K.O. one.
+
+    Raises:
+        VoicecoreError: it is the other protocol's, or no WebSocket address.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"ws", "wss"} or not parts.netloc:
+        raise VoicecoreError(f"{url} is no WebSocket address; one is ws://127.0.0.1:3000")
+    if parts.path == "/ws":
+        raise VoicecoreError(f"{url} is CortexPrism; ask speaks N.E.K.O.: use {url}/default")
+    return url if parts.path.strip("/") else f"{url.rstrip('/')}/ws/default"
 
 
 async def _built_in(config: Config) -> Samples:

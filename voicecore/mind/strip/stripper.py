@@ -76,11 +76,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from voicecore.mind.strip_json import BareJson
-from voicecore.mind.strip_output import Fences, Spacing
-from voicecore.mind.strip_reader import Decision, Reader
-from voicecore.mind.strip_tags import LooseTag
-from voicecore.mind.toolcall import BadToolCall, Piece, Text, ToolCall
+from voicecore.mind.strip.calls import BadToolCall, Piece, Text, ToolCall
+from voicecore.mind.strip.json_calls import BareJson
+from voicecore.mind.strip.output import Fences, Spacing
+from voicecore.mind.strip.reader import Decision, Reader
+from voicecore.mind.strip.tag_calls import LooseTag
 
 __all__ = ["BadToolCall", "Piece", "Text", "ToolCall", "ToolCallStripper"]
 

@@ -13,8 +13,7 @@ from enum import Enum, auto
 
 import attrs
 
-from voicecore.mind.strip_reader import Decision
-from voicecore.mind.toolcall import (
+from voicecore.mind.strip.calls import (
     ARGUMENT_KEYS,
     CUT_OFF,
     NAME_KEYS,
@@ -24,6 +23,7 @@ from voicecore.mind.toolcall import (
     calls_in_json,
     too_long,
 )
+from voicecore.mind.strip.reader import Decision
 
 MAX_UNDECIDED_CHARS = 4_096
 """How much of an object is held while it has shown nothing of a call: about eight seconds of a

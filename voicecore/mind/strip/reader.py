@@ -6,7 +6,7 @@ from typing import Protocol
 
 import attrs
 
-from voicecore.mind.toolcall import Piece
+from voicecore.mind.strip.calls import Piece
 
 
 class Reader(Protocol):

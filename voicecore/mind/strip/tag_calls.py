@@ -11,9 +11,7 @@ from collections.abc import Collection
 
 import attrs
 
-from voicecore.mind.strip_json import JsonScan, Status
-from voicecore.mind.strip_reader import Decision
-from voicecore.mind.toolcall import (
+from voicecore.mind.strip.calls import (
     CHILD_OF_CALL,
     CONTAINER,
     CUT_OFF,
@@ -25,6 +23,8 @@ from voicecore.mind.toolcall import (
     calls_in_markup,
     too_long,
 )
+from voicecore.mind.strip.json_calls import JsonScan, Status
+from voicecore.mind.strip.reader import Decision
 
 MAX_TAG_CHARS = 256
 """A tag ends here at the latest. The longest real one gives a parameter a name of 64 characters."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from voicecore.mind.toolcall import Call, Piece, Text
+from voicecore.mind.strip.calls import Call, Piece, Text
 
 MAX_FENCE_CHARS = 128
 """How much of an opening fence is held: its marks, its language, white space before the content."""
