@@ -116,7 +116,11 @@ class Session:
 
     def begin_turn(self, turn: Turn) -> None:
         structlog.contextvars.bind_contextvars(turn=turn.id)
-        self.outbox.begin(turn.id)
+        self.outbox.begin(turn.id, held=turn.held)
+
+    def release(self, turn: Turn) -> None:
+        del turn  # the live one
+        self.outbox.release()
 
     def interrupt(self, turn: str, notice: events.Event | None) -> None:
         dropped_ms = self.outbox.interrupt(notice)
@@ -258,6 +262,7 @@ class Session:
 
     async def _finish(self, turn: Turn) -> None:
         """Close the turn when its last sound is sent, and where sound is paced, heard."""
+        await self.outbox.released()
         if turn.problem is None and not turn.recited:
             await self.outbox.put_paced(self._done(turn))
         await self.outbox.sent()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from voicecore.audio import Samples
 from voicecore.config import EarsConfig
-from voicecore.ears.segment import Endpointer, Onset, Segment, Speech
+from voicecore.ears.segment import Endpointer, Guess, Onset, Resumed, Segment, Speech
 
 CONFIG = EarsConfig(onset_ms=100, endpoint_ms=400, preroll_ms=200, max_utterance_ms=4_000)
 QUIET, LOUD = 10, 4_000
@@ -41,13 +41,19 @@ def run(voiced: list[bool], config: EarsConfig = CONFIG) -> list[tuple[int, Segm
     return [*found, *((len(voiced), segment) for segment in endpointer.close())]
 
 
+def run_without_guesses(
+    voiced: list[bool], config: EarsConfig = CONFIG
+) -> list[tuple[int, Onset | Speech]]:
+    return [(n, s) for n, s in run(voiced, config) if isinstance(s, Onset | Speech)]
+
+
 def numbers(speech: Segment) -> list[int]:
     assert isinstance(speech, Speech)
     return [int(n) for n in speech.samples[319::320]]
 
 
 def test_speech_begins_at_its_fifth_voiced_frame_and_ends_after_the_silence() -> None:
-    (begun, onset), (ended, speech) = run([False] * 30 + [True] * 20 + [False] * 40)
+    (begun, onset), (ended, speech) = run_without_guesses([False] * 30 + [True] * 20 + [False] * 40)
     assert (begun, onset) == (34, Onset())
     assert ended == 49 + 20
     assert isinstance(speech, Speech)
@@ -58,29 +64,29 @@ def test_speech_begins_at_its_fifth_voiced_frame_and_ends_after_the_silence() ->
 
 
 def test_clicks_and_short_noises_are_no_speech() -> None:
-    assert run(([True] * 3 + [False] * 12) * 20) == []
+    assert run_without_guesses(([True] * 3 + [False] * 12) * 20) == []
 
 
 def test_speech_may_be_uneven() -> None:
-    ((_, onset), (_, speech)) = run([True, False] * 20 + [False] * 30)
+    ((_, onset), (_, speech)) = run_without_guesses([True, False] * 20 + [False] * 30)
     assert onset == Onset()
     assert isinstance(speech, Speech)
 
 
 def test_a_pause_shorter_than_the_endpoint_does_not_end_it() -> None:
-    found = run([True] * 20 + [False] * 19 + [True] * 20 + [False] * 30)
+    found = run_without_guesses([True] * 20 + [False] * 19 + [True] * 20 + [False] * 30)
     assert [type(segment) for _, segment in found] == [Onset, Speech]
 
 
 def test_two_utterances_share_no_frame_and_lose_none_between_them() -> None:
-    found = run([True] * 20 + [False] * 22 + [True] * 20 + [False] * 30)
+    found = run_without_guesses([True] * 20 + [False] * 22 + [True] * 20 + [False] * 30)
     first, second = (numbers(segment) for _, segment in found if isinstance(segment, Speech))
     assert first[-1] + 1 == second[0]
     assert set(range(42, 62)) <= set(second)
 
 
 def test_long_speech_is_cut_and_goes_on() -> None:
-    found = [segment for _, segment in run([True] * 1_000 + [False] * 30)]
+    found = [segment for _, segment in run_without_guesses([True] * 1_000 + [False] * 30)]
     speeches = [segment for segment in found if isinstance(segment, Speech)]
     assert found.count(Onset()) == 1
     assert [speech.final for speech in speeches] == [False] * (len(speeches) - 1) + [True]
@@ -100,8 +106,34 @@ def test_it_is_cut_where_it_is_quietest() -> None:
 
 
 def test_what_is_being_said_when_the_sound_ends_is_kept() -> None:
-    assert [type(segment) for _, segment in run([True] * 20)] == [Onset, Speech]
-    assert run([False] * 20) == []
+    assert [type(segment) for _, segment in run_without_guesses([True] * 20)] == [Onset, Speech]
+    assert run_without_guesses([False] * 20) == []
+
+
+def test_a_guess_is_made_at_a_short_silence_and_holds_what_was_said() -> None:
+    found = run([True] * 20 + [False] * 30)
+    assert [type(segment) for _, segment in found] == [Onset, Guess, Speech]
+    (made, guess), (_, speech) = found[1:]
+    assert made == 19 + 160 // 20
+    assert isinstance(guess, Guess)
+    assert isinstance(speech, Speech)
+    assert speech.guess == guess.number == 1
+    np.testing.assert_array_equal(guess.samples, speech.samples[: len(guess.samples)])
+
+
+def test_a_guess_that_was_wrong_is_taken_back_at_once_and_made_anew() -> None:
+    found = run([True] * 20 + [False] * 10 + [True] * 10 + [False] * 30)
+    assert [segment for _, segment in found if isinstance(segment, Resumed)] == [Resumed(1)]
+    assert [type(s) for _, s in found] == [Onset, Guess, Resumed, Guess, Speech]
+    assert next(n for n, s in found if isinstance(s, Resumed)) == 30
+    assert [s.guess for _, s in found if isinstance(s, Speech)] == [2]
+
+
+def test_speech_cut_for_its_length_has_no_guess() -> None:
+    found = run(([True] * 15 + [False] * 9) * 20)
+    cuts = [s for _, s in found if isinstance(s, Speech) and not s.final]
+    assert cuts
+    assert all(cut.guess == 0 for cut in cuts)
 
 
 @given(st.lists(st.booleans(), max_size=600))
@@ -110,7 +142,7 @@ def test_frames_are_never_repeated_or_reordered_and_voiced_ones_never_lost_in_sp
 ) -> None:
     heard: list[int] = []
     speaking, begun = False, 0
-    for number, segment in run(voiced):
+    for number, segment in run_without_guesses(voiced):
         if isinstance(segment, Onset):
             assert not speaking
             speaking = True

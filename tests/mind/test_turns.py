@@ -26,7 +26,9 @@ from voicecore.mind.happenings import (
     Opened,
     OpenFailed,
     Recite,
+    Release,
     Remember,
+    SpeechResumed,
     SpeechStarted,
     StopOpening,
     TurnOver,
@@ -76,8 +78,8 @@ def chat(session: str = "s1") -> Talk:
     return talk
 
 
-def heard(text: str, *, final: bool = True, clip: bool = False) -> Heard:
-    return Heard(text, 0.9, final=final, zero_s=4.0, clip=clip)
+def heard(text: str, *, final: bool = True, clip: bool = False, guess: int = 0) -> Heard:
+    return Heard(text, 0.9, final=final, zero_s=4.0, clip=clip, guess=guess)
 
 
 def emitted(actions: list[Action]) -> list[events.Event]:
@@ -283,6 +285,78 @@ def test_typing_interrupts_like_speech() -> None:
     assert [turn.user_text for turn in answers(actions)] == ["stop that"]
 
 
+# --- guessing that the person has finished ---
+
+
+def test_a_right_guess_is_answered_unseen_and_then_released() -> None:
+    talk = started()
+    talk(SpeechStarted())
+    (answer,) = talk(heard("how are you", guess=1))
+    assert isinstance(answer, Answer)
+    assert answer.turn.held
+    assert [message.content for message in answer.history] == ["how are you"]
+    actions = talk(heard("How are you?"))
+    assert actions == [
+        Emit(events.UserWords("How are you?", 0.9)),
+        *[action for action in actions if isinstance(action, Remember)],
+        Release(answer.turn),
+    ]
+    assert remembered(actions) == [("user", "How are you?", False)]
+    assert [turn.held for turn in [answer.turn]] == [False]
+    say(talk.taking.turn, "I am well.")
+    assert remembered(talk(TurnOver("t1"))) == [("assistant", "I am well.", False)]
+
+
+def test_a_wrong_guess_leaves_no_trace() -> None:
+    talk = started()
+    talk(SpeechStarted(), heard("what is the capital,", guess=1))
+    assert talk(SpeechResumed(1)) == [Cut("t1", None, "the person goes on")]
+    actions = talk(
+        heard("what is the capital, please?", guess=2), heard("what is the capital, please?")
+    )
+    assert remembered(actions) == [("user", "what is the capital, please?", False)]
+    (answer,) = [action for action in actions if isinstance(action, Answer)]
+    assert [message.content for message in answer.history] == ["what is the capital, please?"]
+    assert Release(answer.turn) in actions
+
+
+def test_a_guess_that_is_recognised_after_the_person_went_on_is_ignored() -> None:
+    talk = started()
+    assert talk(SpeechStarted(), SpeechResumed(1), heard("what is", guess=1))[1:] == []
+
+
+def test_other_words_in_the_end_are_answered_anew() -> None:
+    talk = started()
+    talk(SpeechStarted(), heard("I scream", guess=1))
+    actions = talk(heard("ice cream"))
+    assert Cut("t1", None, "more was said") in actions
+    assert [turn.user_text for turn in answers(actions)] == ["ice cream"]
+
+
+def test_nothing_is_guessed_from_noise_or_while_someone_else_has_the_turn() -> None:
+    talk = started()
+    assert talk(SpeechStarted(), heard("", guess=1))[1:] == []
+    talk(events.Typed("hello", barge_in=True))
+    assert talk(heard("hello", guess=1)) == []
+
+
+def test_typing_during_a_guess_is_answered_instead_and_says_nothing_of_it() -> None:
+    talk = started()
+    talk(SpeechStarted(), heard("hello", guess=1))
+    actions = talk(events.Typed("no, this", barge_in=True))
+    assert emitted(actions) == []
+    assert [turn.user_text for turn in answers(actions)] == ["no, this"]
+
+
+def test_a_guess_counts_for_nothing_when_the_client_leaves_or_pauses() -> None:
+    for end in (Disconnected(), events.Pause()):
+        talk = started()
+        talk(SpeechStarted(), heard("hello", guess=1))
+        say(talk.taking.turn, "Hi!")
+        talk.played_ms = 2_000
+        assert remembered(talk(end)) == []
+
+
 # --- pausing and ending ---
 
 
@@ -447,6 +521,9 @@ HAPPENINGS: list[Callable[[Talk], Happening]] = [
     lambda _: Opened(SessionRecord("s", "default", "me", 0, ())),
     lambda _: OpenFailed("STORE_ERROR", "no"),
     lambda _: SpeechStarted(),
+    lambda _: SpeechResumed(1),
+    lambda _: heard("spoken", guess=1),
+    lambda _: heard("spoken", guess=2),
     lambda _: heard("spoken"),
     lambda _: heard("spoken", final=False),
     lambda _: heard(""),
@@ -493,6 +570,9 @@ def test_in_any_order_there_is_at_most_one_turn_and_no_opening_twice(  # noqa: P
                 case Recite(turn):
                     assert live is None
                     live = turn.id
+                case Release(turn):
+                    assert live == turn.id
+                    assert not turn.held
                 case Cut(turn_id, _, _):
                     assert live == turn_id
                     live = None

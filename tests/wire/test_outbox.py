@@ -161,6 +161,37 @@ def test_a_client_that_does_not_read_is_found_out() -> None:
         box.put(events.Pong())
 
 
+async def test_a_held_turn_goes_when_it_is_released_and_all_else_at_once(
+    autojump_clock: MockClock,
+) -> None:
+    box = outbox()
+    box.begin("t2", held=True)
+    text = events.ReplyText("t2", "Hi.", first=True)
+    box.put(text)
+    await box.put_paced(sound(40, "t2"))
+    box.put(events.Pong())
+    assert await box.take() == events.Pong()
+    with trio.move_on_after(10) as waiting:
+        await box.take()
+    assert waiting.cancelled_caught
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(box.released)
+        await wait_all_tasks_blocked()
+        box.release()
+    assert await box.take() == text
+    assert isinstance(await box.take(), events.ReplySound)
+
+
+async def test_an_interrupted_held_turn_is_gone(autojump_clock: MockClock) -> None:
+    box = outbox()
+    box.begin("t2", held=True)
+    box.put(events.ReplyText("t2", "Hi.", first=True))
+    box.interrupt(None)
+    box.begin("t3")
+    box.put(events.ReplyText("t3", "Yes.", first=True))
+    assert await box.take() == events.ReplyText("t3", "Yes.", first=True)
+
+
 async def test_closing_sends_control_and_drops_sound(autojump_clock: MockClock) -> None:
     box = outbox()
     await box.put_paced(sound())

@@ -258,9 +258,7 @@ WORDS = st.sampled_from(
         "voice_state", "enabled", "speak", "voice", "new_session", "pause_session", "ping",
     ]
 )  # fmt: skip
-MESSAGES = st.dictionaries(
-    WORDS, WORDS | SCALARS | st.lists(SCALARS, max_size=3), max_size=6
-)
+MESSAGES = st.dictionaries(WORDS, WORDS | SCALARS | st.lists(SCALARS, max_size=3), max_size=6)
 
 
 @given(message=MESSAGES.map(json.dumps) | st.text() | st.binary())

@@ -12,7 +12,7 @@ import trio
 from voicecore.audio import Samples
 from voicecore.config import EarsConfig
 from voicecore.engines.interface import VAD_FRAME_MS, VoiceDetector
-from voicecore.mind.happenings import Happening, SpeechStarted
+from voicecore.mind.happenings import Happening, SpeechResumed, SpeechStarted
 
 TAIL_MS = 200
 """Silence kept after the last voiced frame: final consonants are soft, and Whisper wants to hear
@@ -37,9 +37,27 @@ class Speech:
     """False when it was cut because it is long and goes on."""
     silence_ms: float
     """Silence that had passed since its last voiced frame."""
+    guess: int = 0
+    """The number of the `Guess` that holds the same speech; 0 if there is none."""
 
 
-Segment: TypeAlias = Onset | Speech
+@attrs.frozen(eq=False)
+class Guess:
+    """The utterance so far, a short silence after its last voiced frame: perhaps all of it."""
+
+    samples: Samples
+    number: int
+    """From 1."""
+
+
+@attrs.frozen
+class Resumed:
+    """Speech went on after the guess of this number, which was wrong."""
+
+    guess: int
+
+
+Segment: TypeAlias = Onset | Speech | Guess | Resumed
 
 
 def _frames(ms: int) -> int:
@@ -51,19 +69,26 @@ class Endpointer:
     """Finds utterances in a stream of 20 ms frames.
 
     Quiet until ``onset_ms`` of the last ``2 * onset_ms`` are voiced; then speech, until
-    ``endpoint_ms`` without a voiced frame.
+    ``endpoint_ms`` without a voiced frame. After ``guess_ms`` without one, a guess.
     """
 
     def __init__(self, detector: VoiceDetector, config: EarsConfig) -> None:
         self._detector = detector
         self._onset = _frames(config.onset_ms)
         self._endpoint = _frames(config.endpoint_ms)
+        self._guess_after = _frames(config.guess_ms)
         self._longest = _frames(config.max_utterance_ms)
         self._voiced: deque[bool] = deque(maxlen=2 * self._onset)
         self._before: deque[Samples] = deque(maxlen=_frames(config.preroll_ms) + 2 * self._onset)
         self._frames: list[Samples] = []
         self._speaking = False
         self._silent = 0
+        self._guesses = 0
+        self._guess = 0  # the one that still may be right
+
+    @property
+    def guess_ms(self) -> int:
+        return self._guess_after * VAD_FRAME_MS
 
     def feed(self, frame: Samples) -> list[Segment]:
         """Take 20 ms of 16 kHz sound (320 samples)."""
@@ -90,17 +115,26 @@ class Endpointer:
         self._silent = 0 if voiced else self._silent + 1
         if self._silent >= self._endpoint:
             return [self._end()]
+        found: list[Segment] = []
+        if voiced and self._guess:
+            found.append(Resumed(self._guess))
+            self._guess = 0
         if len(self._frames) >= self._longest:
-            return [self._cut()]
-        return []
+            found.append(self._cut())
+        elif self._silent == self._guess_after:
+            self._guesses += 1
+            self._guess = self._guesses
+            found.append(Guess(np.concatenate(self._frames), self._guess))
+        return found
 
     def _end(self) -> Speech:
         surplus = max(0, self._silent - TAIL_MS // VAD_FRAME_MS)
         kept = self._frames[: len(self._frames) - surplus]
         # What follows the last word may be the first soft sound of the next.
         self._before.extend(self._frames[len(self._frames) - surplus :])
-        speech = Speech(np.concatenate(kept), final=True, silence_ms=self._silent * VAD_FRAME_MS)
-        self._frames, self._speaking, self._silent = [], False, 0
+        silence_ms = self._silent * VAD_FRAME_MS
+        speech = Speech(np.concatenate(kept), True, silence_ms, self._guess)  # noqa: FBT003
+        self._frames, self._speaking, self._silent, self._guess = [], False, 0, 0
         return speech
 
     def _cut(self) -> Speech:
@@ -112,6 +146,7 @@ class Endpointer:
         smooth = np.convolve(loudness, np.ones(5), mode="same")
         at = len(self._frames) - search + int(np.argmin(smooth[2:-2])) + 2
         head, self._frames = self._frames[:at], self._frames[at:]
+        self._guess = 0
         return Speech(np.concatenate(head), final=False, silence_ms=0)
 
 
@@ -124,6 +159,10 @@ class Take:
     zero_s: float
     ended_s: float
     clip: bool = False
+    guess: int = 0
+    """The guess that holds the same speech; with ``tentative``, this is it."""
+    tentative: bool = False
+    """A guess: the person may go on."""
 
 
 async def segment(
@@ -137,12 +176,27 @@ async def segment(
     When recognition is behind this waits, the frames wait in their channel, and beyond that
     channel's bound ingest drops them with a status.
     """
+    guess_s = endpointer.guess_ms / 1000
     with frames, utterances, inbox:
         async for frame in frames:
             for found in endpointer.feed(frame):
-                if isinstance(found, Onset):
-                    await inbox.send(SpeechStarted())
-                else:
-                    now_s = trio.current_time()
-                    zero_s = now_s - found.silence_ms / 1000
-                    await utterances.send(Take(found.samples, found.final, zero_s, now_s))
+                now_s = trio.current_time()
+                match found:
+                    case Onset():
+                        await inbox.send(SpeechStarted())
+                    case Resumed(guess):
+                        await inbox.send(SpeechResumed(guess))
+                    case Guess():
+                        _offer(found, utterances, now_s - guess_s, now_s)
+                    case Speech(samples, final, silence_ms, guess):
+                        zero_s = now_s - silence_ms / 1000
+                        await utterances.send(Take(samples, final, zero_s, now_s, guess=guess))
+
+
+def _offer(
+    guess: Guess, utterances: trio.MemorySendChannel[Take], zero_s: float, now_s: float
+) -> None:
+    """Have a guess recognised if recognition has nothing else to do: it yields to real work."""
+    take = Take(guess.samples, True, zero_s, now_s, guess=guess.number, tentative=True)  # noqa: FBT003
+    if not utterances.statistics().current_buffer_used:
+        utterances.send_nowait(take)

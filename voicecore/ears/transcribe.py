@@ -22,22 +22,38 @@ async def transcribe(
     language: str | None,
     timeout_ms: int,
 ) -> None:
-    """Recognise each utterance in turn; a failure is told and the next one is tried."""
+    """Recognise each utterance in turn; a failure is told and the next one is tried.
+
+    What was recognised as a guess is not recognised again when the guess was right.
+    """
+    guessed: tuple[int, Transcript] | None = None
     with utterances, inbox:
         async for take in utterances:
-            try:
-                with trio.fail_after(timeout_ms / 1000):
-                    transcript = await recognise(stt, Utterance(take.samples, language))
-            except trio.TooSlowError:
-                problem = (
-                    f"Recognition took longer than {timeout_ms} ms and was given up; say it again. "
-                    "The host is overloaded, or its model is too large for it (stt.timeout_ms)."
-                )
-                await inbox.send(HearingFailed("STT_TIMEOUT", problem, take.final, take.clip))
-            except EngineError as error:
-                await inbox.send(HearingFailed(error.code, str(error), take.final, take.clip))
-            else:
-                await inbox.send(_heard(take, transcript, stt.info.name))
+            if guessed and not take.tentative and take.guess == guessed[0]:
+                await inbox.send(_heard(take, guessed[1], stt.info.name))
+                continue
+            result = await _try(stt, take, language, timeout_ms)
+            if isinstance(result, Transcript):
+                guessed = (take.guess, result) if take.tentative else None
+                await inbox.send(_heard(take, result, stt.info.name))
+            elif not take.tentative:
+                await inbox.send(result)
+
+
+async def _try(
+    stt: Stt, take: Take, language: str | None, timeout_ms: int
+) -> Transcript | HearingFailed:
+    try:
+        with trio.fail_after(timeout_ms / 1000):
+            return await recognise(stt, Utterance(take.samples, language))
+    except trio.TooSlowError:
+        problem = (
+            f"Recognition took longer than {timeout_ms} ms and was given up; say it again. "
+            "The host is overloaded, or its model is too large for it (stt.timeout_ms)."
+        )
+        return HearingFailed("STT_TIMEOUT", problem, take.final, take.clip)
+    except EngineError as error:
+        return HearingFailed(error.code, str(error), take.final, take.clip)
 
 
 async def recognise(stt: Stt, utterance: Utterance) -> Transcript:
@@ -55,15 +71,15 @@ async def recognise(stt: Stt, utterance: Utterance) -> Transcript:
 def _heard(take: Take, transcript: Transcript, owner: str) -> Heard:
     now_s = trio.current_time()
     log.debug("recognised", words=len(transcript.text.split()), passes=transcript.passes)
+    recognition = Span("recognition", f"stt:{owner}", take.ended_s, now_s)
     waited_for = "the client" if take.clip else "ears.endpoint_ms"
+    endpoint = Span("endpoint", waited_for, take.zero_s, take.ended_s)
     return Heard(
         transcript.text,
         transcript.confidence,
         final=take.final,
         zero_s=take.zero_s,
-        spans=(
-            Span("endpoint", waited_for, take.zero_s, take.ended_s),
-            Span("recognition", f"stt:{owner}", take.ended_s, now_s),
-        ),
+        spans=(recognition,) if take.tentative else (endpoint, recognition),
         clip=take.clip,
+        guess=take.guess if take.tentative else 0,
     )

@@ -15,7 +15,9 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,7 +36,7 @@ except ImportError as error:
     ) from error
 
 SEED = 1
-"""Of every request, so that the same conversation gets the same reply."""
+"""Of every request, so that chance plays no part in a reply (rounding may: see `Llama`)."""
 
 DRY_MULTIPLIER = 0.8
 """Strength of "don't repeat yourself" sampling, as llama.cpp recommends (its pull request 9702).
@@ -112,6 +114,7 @@ def _params(config: LlmConfig, model: Path, socket: Path, threads: int) -> Any:
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
     params.cache_ram_mib = CACHE_MIB
+    params.slot_prompt_similarity = 0.0  # see _Slots
     params.hostnames = [str(socket)]
     params.api_keys = [secrets.token_urlsafe(32)]
     params.n_threads_http = 1  # httplib wants one; by default it takes all cores less one
@@ -127,9 +130,9 @@ class Llama:
     The prompt is computed in one native call that nothing can stop: a reply nobody waits for ends
     at its first token. Tokens come one at a time, and a listener who left is noticed at the next.
 
-    At ``temperature`` 0 the reply depends only on the prompt, as far as rounding goes: a prompt
-    computed partly from the cache or together with another reply is added up in another order, and
-    two words of nearly equal likelihood may change places.
+    At ``temperature`` 0 the same prompt computed the same way gives the same reply, alone or beside
+    another (32 of 32 with SmolLM2). Computed partly from the cache it is rounded differently, which
+    can turn a near tie between two words: 5 of 16 replies then differed from those without cache.
     """
 
     def __init__(self, server: Server, config: LlmConfig, info: EngineInfo) -> None:
@@ -137,6 +140,7 @@ class Llama:
         self.concurrency = config.parallel
         self._server: Server | None = server
         self._config = config
+        self._slots = _Slots(config.parallel)
 
     def run(self, prompt: Prompt, emit: Callable[[Delta | Usage], None], /) -> None:
         """Generate the reply, a `Delta` a token, then its `Usage`.
@@ -150,14 +154,8 @@ class Llama:
                 f"The model {self._config.model} takes no pictures. Leave llm.sees_images off, or "
                 "use a model that sees, through the openai engine."
             )
-        request = self._request(prompt)
-        reply = _Reply(emit, self._config, request["max_tokens"])
-        assert self._server is not None, "closed"
-        try:
-            self._server.handle_chat_completions(request, reply.take)
-        except RuntimeError as error:
-            raise EngineError(f"llama.cpp refused the prompt: {error}") from error
-        reply.finish()
+        with self._slots.taken(prompt.messages) as where:
+            self._generate({**self._request(prompt), **where}, emit)
 
     def warm_up(self) -> None:
         """Generate two tokens: brings the model file into memory and allocates the buffers."""
@@ -167,6 +165,15 @@ class Llama:
     def close(self) -> None:
         """Free the model. The server's thread ends within about 0.1 s."""
         self._server = None
+
+    def _generate(self, request: Mapping[str, Any], emit: Callable[[Delta | Usage], None]) -> None:
+        reply = _Reply(emit, self._config, request["max_tokens"])
+        assert self._server is not None, "closed"
+        try:
+            self._server.handle_chat_completions(request, reply.take)
+        except RuntimeError as error:
+            raise EngineError(f"llama.cpp refused the prompt: {error}") from error
+        reply.finish()
 
     def _request(self, prompt: Prompt) -> dict[str, Any]:
         config = self._config
@@ -184,6 +191,42 @@ class Llama:
             "stream_options": {"include_usage": True},
             "timings_per_token": True,
         }
+
+
+class _Slots:
+    """Which conversation each of llama.cpp's slots holds.
+
+    A slot keeps what was computed for its last prompt. Left to itself, llama.cpp takes the slot
+    whose prompt begins most alike, and conversations that share only the character's prompt then
+    push each other out (measured: three turns without any reuse). Here a conversation that goes on
+    gets its own slot. Any other gets the one not used for longest; llama.cpp finds that by itself,
+    and then moves the old contents to its memory (`CACHE_MIB`) and fetches what it has of the new
+    conversation, which it does not do when told the slot.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._lock = threading.Lock()
+        # The one not used for longest first; llama.cpp begins with the last.
+        self._free = list(reversed(range(count)))
+        self._held: dict[int, tuple[Message, ...]] = {}
+
+    @contextmanager
+    def taken(self, messages: tuple[Message, ...]) -> Iterator[dict[str, int]]:
+        """Take a slot for a prompt; yields what the request must say about it."""
+        with self._lock:
+            own = [slot for slot in self._free if self._begins(slot, messages)]
+            slot = max(own, key=lambda slot: len(self._held[slot])) if own else self._free[0]
+            self._free.remove(slot)
+            self._held[slot] = messages
+        try:
+            yield {"id_slot": slot} if own else {}
+        finally:
+            with self._lock:
+                self._free.append(slot)
+
+    def _begins(self, slot: int, messages: tuple[Message, ...]) -> bool:
+        held = self._held.get(slot)
+        return held is not None and messages[: len(held)] == held
 
 
 class _Reply:

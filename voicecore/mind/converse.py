@@ -23,6 +23,7 @@ from voicecore.mind.happenings import (
     Listen,
     Open,
     Recite,
+    Release,
     Remember,
     StopOpening,
 )
@@ -37,6 +38,7 @@ class Doings(Protocol):
 
     def emit(self, event: events.Event) -> None: ...
     def begin_turn(self, turn: Turn) -> None: ...
+    def release(self, turn: Turn) -> None: ...
     def interrupt(self, turn: str, notice: events.Event | None) -> None: ...
     def forget_sound(self) -> None: ...
     async def listen(self) -> None: ...
@@ -99,6 +101,8 @@ async def _do(action: Action, scopes: _Scopes, doings: Doings) -> None:
         case Answer(turn, history):
             doings.begin_turn(turn)
             scopes.turn = scopes.start(lambda: doings.answer(turn, history))
+        case Release(turn):
+            doings.release(turn)
         case Recite(turn):
             doings.begin_turn(turn)
             scopes.turn = scopes.start(lambda: doings.recite(turn))

@@ -18,7 +18,7 @@ async def generate(
     the turn says why it is incomplete.
     """
     with tokens:
-        asked_s = turn.last_end_s()
+        asked_s = trio.current_time()
         first = True
         try:
             async with llm.stream(prompt) as chunks:

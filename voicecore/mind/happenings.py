@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import TypeAlias
 
 import attrs
@@ -10,6 +11,16 @@ from voicecore import events
 from voicecore.engines.interface import Message
 from voicecore.mind.turn import Turn
 from voicecore.store import SessionRecord, StoredMessage
+
+
+class Phase(enum.Enum):
+    """Where a conversation is; `turns.py` says what each means."""
+
+    IDLE = enum.auto()
+    OPENING = enum.auto()
+    ACTIVE = enum.auto()
+    PAUSED = enum.auto()
+
 
 # --- what happens ---
 
@@ -33,6 +44,13 @@ class SpeechStarted:
 
 
 @attrs.frozen
+class SpeechResumed:
+    """The person went on after a short silence: the guess of this number was wrong."""
+
+    guess: int
+
+
+@attrs.frozen
 class Heard:
     """Words were recognised; empty when a sound had none."""
 
@@ -45,6 +63,8 @@ class Heard:
     spans: tuple[events.Span, ...] = ()
     clip: bool = False
     """It was one recorded message, not the open microphone."""
+    guess: int = 0
+    """Not 0: the person may go on; `SpeechResumed` with this number tells that they did."""
 
 
 @attrs.frozen
@@ -74,6 +94,7 @@ Happening: TypeAlias = (
     | Opened
     | OpenFailed
     | SpeechStarted
+    | SpeechResumed
     | Heard
     | HearingFailed
     | TurnOver
@@ -121,6 +142,13 @@ class Answer:
 
 
 @attrs.frozen
+class Release:
+    """The running turn was a guess, and it was right: let it be seen and heard."""
+
+    turn: Turn
+
+
+@attrs.frozen
 class Recite:
     """Begin a turn that only speaks ``turn.text``: no model, no history."""
 
@@ -150,5 +178,5 @@ class Close:
 
 
 Action: TypeAlias = (
-    Emit | Open | StopOpening | Listen | Deafen | Answer | Recite | Cut | Remember | Close
+    Emit | Open | StopOpening | Listen | Deafen | Answer | Release | Recite | Cut | Remember | Close
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import attrs
@@ -10,6 +11,24 @@ from voicecore.events import Span, Timeline
 
 MS_PER_CHAR = 65
 """Of English speech (about 15 characters a second), for a phrase whose length is not known yet."""
+
+
+@attrs.frozen
+class Words:
+    """What the person said or typed, to be answered."""
+
+    text: str
+    via: Literal["voice", "text"]
+    zero_s: float
+    spans: tuple[Span, ...] = ()
+
+
+_WORDS = re.compile(r"\w+")
+
+
+def same_words(one: str, other: str) -> bool:
+    """Whether two texts differ in nothing but punctuation, case and spaces."""
+    return _WORDS.findall(one.casefold()) == _WORDS.findall(other.casefold())
 
 
 @attrs.define
@@ -37,6 +56,8 @@ class Turn:
     zero_s: float
     """The person's last spoken sample, or when their message arrived."""
     started_s: float
+    held: bool = False
+    """It is a guess, prepared unseen and unheard; the person may not have finished."""
     recited: bool = False
     """It only speaks its ``user_text``, as the client asked: no model, no history."""
     voice: str | None = None
@@ -62,9 +83,16 @@ class Turn:
         if self.problem is None:
             self.problem_code, self.problem = code, problem
 
-    def last_end_s(self) -> float:
-        """Where the stages noted so far end: the next one begins there."""
-        return max((span.end_s for span in self.spans), default=self.zero_s)
+    def foresaw(self, words: Words) -> bool:
+        """Whether it is a guess that answers just these words."""
+        return self.held and words.via == "voice" and same_words(self.user_text, words.text)
+
+    def end_s(self, name: str) -> float:
+        """When a stage ended; it must have."""
+        return next(span.end_s for span in self.spans if span.name == name)
+
+    def has(self, name: str) -> bool:
+        return any(span.name == name for span in self.spans)
 
     def heard(self, played_ms: float) -> str:
         """What the person has taken in after ``played_ms`` of the reply's sound.
@@ -87,7 +115,8 @@ class Turn:
         return "".join(heard).rstrip() if played_ms > 0 else ""
 
     def timeline(self) -> Timeline:
-        return Timeline(self.id, self.zero_s, tuple(self.spans))
+        spans = sorted(self.spans, key=lambda span: span.start_s)
+        return Timeline(self.id, self.zero_s, tuple(spans))
 
 
 def _share_of_words(text: str, share: float) -> str:

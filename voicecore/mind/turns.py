@@ -19,11 +19,8 @@ first was interrupted before anything was heard: the model reads them as one.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterator
-from typing import Literal, TypeAlias
-
-import attrs
+from typing import TypeAlias
 
 from voicecore import events
 from voicecore.engines.interface import Message
@@ -42,37 +39,22 @@ from voicecore.mind.happenings import (
     Open,
     Opened,
     OpenFailed,
+    Phase,
     Recite,
-    Remember,
+    Release,
+    SpeechResumed,
     SpeechStarted,
     StopOpening,
     TurnOver,
 )
-from voicecore.mind.turn import Turn
-from voicecore.store import SessionRecord, StoredMessage
+from voicecore.mind.history import History
+from voicecore.mind.turn import Turn, Words
 
 Actions: TypeAlias = Iterator[Action]
 
 BUSY = "A turn is already in progress — wait for it to finish"  # wire.md 2.1, word for word
 MAX_WAITING_TEXTS = 16
 """Typed messages kept while the conversation opens; a person types none, a script may."""
-
-
-class Phase(enum.Enum):
-    IDLE = enum.auto()
-    OPENING = enum.auto()
-    ACTIVE = enum.auto()
-    PAUSED = enum.auto()
-
-
-@attrs.frozen
-class _Words:
-    """What the person said or typed, to be answered."""
-
-    text: str
-    via: Literal["voice", "text"]
-    zero_s: float
-    spans: tuple[events.Span, ...] = ()
 
 
 class TurnTaking:
@@ -101,22 +83,22 @@ class TurnTaking:
             max_turn_chars: spoken words held before they go into the history.
         """
         self._character = character
-        self._now_s, self._wall_s, self._played_ms = now_s, wall_s, played_ms
+        self._now_s, self._played_ms = now_s, played_ms
         self._new_turn_id = new_turn_id
         self._max_turn_chars = max_turn_chars
         self._waits_for_start = waits_for_start
         self.phase = Phase.IDLE
         self.turn: Turn | None = None
-        self.record: SessionRecord | None = None
-        self._history: list[Message] = []
+        self._history = History(wall_s)
         self._mode: events.InputMode = "audio"
         self._starting = False
         self._listening = False
+        self._wrong_guess = 0
         self._speaking = 0  # utterances begun and not yet recognised
         self._spoken_replies = waits_for_start
         self._said: list[str] = []  # recognised pieces of the turn being spoken
         self._clip: list[str] = []  # the same of a recorded message
-        self._kept: list[_Words] = []  # to be answered when the conversation is open
+        self._kept: list[Words] = []  # to be answered when the conversation is open
         self._rules: dict[type, Callable[..., Actions]] = {
             events.Start: self._start,
             events.Pause: self._pause,
@@ -129,6 +111,7 @@ class TurnTaking:
             Opened: self._opened,
             OpenFailed: self._open_failed,
             SpeechStarted: self._speech_started,
+            SpeechResumed: self._speech_resumed,
             Heard: self._heard,
             HearingFailed: self._hearing_failed,
             TurnOver: self._turn_over,
@@ -170,10 +153,10 @@ class TurnTaking:
         yield from self._close_conversation()
 
     def _close_conversation(self) -> Actions:
-        session_id = self.record.id if self.record else None
+        session_id = self._history.session_id
         if session_id is not None:
             yield Close(session_id)
-        self.record, self._history = None, []
+        self._history.close()
         yield Emit(events.Ended(session_id))
 
     def _quiet(self, reason: str) -> Actions:
@@ -196,7 +179,7 @@ class TurnTaking:
         self._kept.clear()
         self._said.clear()
         self._clip.clear()
-        if self.record is not None:
+        if self._history.session_id is not None:
             yield from self._close_conversation()
         yield from self._open(None, latest=False)
 
@@ -205,9 +188,9 @@ class TurnTaking:
         yield Open(session_id, latest)
 
     def _opened(self, opened: Opened) -> Actions:
-        changed = self.record is None or self.record.id != opened.record.id
-        self.record, self.phase = opened.record, Phase.ACTIVE
-        self._history = [Message(stored.role, stored.content) for stored in opened.record.messages]
+        changed = self._history.session_id != opened.record.id
+        self._history.open(opened.record)
+        self.phase = Phase.ACTIVE
         if changed:
             yield Emit(events.ConversationOpened(opened.record.id, opened.record.character))
         yield from self._listen()
@@ -216,7 +199,7 @@ class TurnTaking:
             yield Emit(events.Started(self._mode))
         kept, self._kept = self._kept, []
         for words in kept[:-1]:
-            yield from self._note(words.text, words.via)
+            yield self._history.said(words.text, words.via)
         for words in kept[-1:]:
             yield from self._answer(words)
 
@@ -226,7 +209,7 @@ class TurnTaking:
             yield Listen()
 
     def _open_failed(self, failed: OpenFailed) -> Actions:
-        self.phase = Phase.IDLE if self.record is None else Phase.ACTIVE
+        self.phase = Phase.IDLE if self._history.session_id is None else Phase.ACTIVE
         self._kept.clear()
         yield Emit(events.Problem(failed.code, failed.message))
         if self._starting:
@@ -244,21 +227,29 @@ class TurnTaking:
     def _typed(self, typed: events.Typed) -> Actions:
         if self.phase is Phase.PAUSED:
             return
-        if not typed.text.strip():
-            yield Emit(events.Problem("EMPTY_MESSAGE", "Empty message"))
-        elif not typed.barge_in and self._busy():
-            yield Emit(events.Problem("TURN_IN_PROGRESS", BUSY))
+        if (problem := self._refusal(typed.text, barge_in=typed.barge_in)) is not None:
+            yield Emit(problem)
         else:
-            words = _Words(typed.text, "text", self._now_s())
+            words = Words(typed.text, "text", self._now_s())
             yield from self._take(words, "a typed message", typed.session_id)
+
+    def _refusal(self, text: str, *, barge_in: bool) -> events.Problem | None:
+        if not text.strip():
+            return events.Problem("EMPTY_MESSAGE", "Empty message")
+        if not barge_in and self._busy():
+            return events.Problem("TURN_IN_PROGRESS", BUSY)
+        return None
 
     def _busy(self) -> bool:
         return self.turn is not None or bool(self._kept)
 
-    def _take(self, words: _Words, why: str, session_id: str | None = None) -> Actions:
+    def _take(self, words: Words, why: str, session_id: str | None = None) -> Actions:
         """Answer the words: now, or once the conversation they belong to is open."""
-        here = self.record is not None and session_id in (None, self.record.id)
-        if self.phase is Phase.ACTIVE and here:
+        current = self._history.session_id
+        here = current is not None and session_id in {None, current}
+        if self.turn is not None and self.turn.foresaw(words):
+            yield from self._release(self.turn, words)
+        elif self.phase is Phase.ACTIVE and here:
             yield from self._cut(why, events.Activity(self._turn_id()))
             yield from self._answer(words)
         elif len(self._kept) == MAX_WAITING_TEXTS:
@@ -269,6 +260,13 @@ class TurnTaking:
             if self.phase is not Phase.OPENING and not self._waits_for_start:
                 yield from self._open(session_id, latest=False)
 
+    def _release(self, turn: Turn, words: Words) -> Actions:
+        """Let the prepared answer go: it answers just these words."""
+        turn.held = False
+        turn.spans += [span for span in words.spans if not turn.has(span.name)]
+        yield self._history.said(words.text, words.via)
+        yield Release(turn)
+
     def _speech_started(self, _: SpeechStarted) -> Actions:
         if self.phase is not Phase.ACTIVE:
             return
@@ -278,15 +276,31 @@ class TurnTaking:
             yield Emit(events.Activity(None))
         yield from self._cut("the person speaks", events.Activity(interrupted))
 
+    def _speech_resumed(self, resumed: SpeechResumed) -> Actions:
+        self._wrong_guess = resumed.guess
+        if self.turn is not None and self.turn.held:
+            yield from self._cut("the person goes on", None)
+
+    def _guessed(self, heard: Heard) -> Actions:
+        """Prepare the answer, unseen: the person has perhaps finished."""
+        alone = self.turn is None and self._speaking == 1 and self.phase is Phase.ACTIVE
+        if alone and heard.text and heard.guess > self._wrong_guess:
+            text = " ".join([*self._said, heard.text])
+            self.turn = self._new_turn(Words(text, "voice", heard.zero_s, heard.spans))
+            self.turn.held = True
+            yield Answer(self.turn, (*self._history.messages, Message("user", text)))
+
     def _heard(self, heard: Heard) -> Actions:
-        if heard.clip:
+        if heard.guess:
+            yield from self._guessed(heard)
+        elif heard.clip:
             yield from self._heard_clip(heard)
         elif self.phase is Phase.ACTIVE:
             if heard.text:
                 self._said.append(heard.text)
                 yield Emit(events.UserWords(heard.text, heard.confidence))
             if sum(map(len, self._said)) > self._max_turn_chars:
-                yield from self._note(" ".join(self._said), "voice")
+                yield self._history.said(" ".join(self._said), "voice")
                 self._said.clear()
             if heard.final:
                 yield from self._utterance_over(heard.zero_s, heard.spans)
@@ -297,7 +311,7 @@ class TurnTaking:
         if self._said and not self._speaking:
             text = " ".join(self._said)
             self._said.clear()
-            yield from self._take(_Words(text, "voice", zero_s, spans), "more was said")
+            yield from self._take(Words(text, "voice", zero_s, spans), "more was said")
 
     def _heard_clip(self, heard: Heard) -> Actions:
         self._clip.append(heard.text)
@@ -310,7 +324,7 @@ class TurnTaking:
             return
         yield Emit(events.UserWords(text, heard.confidence))
         if text:
-            yield from self._take(_Words(text, "voice", heard.zero_s, heard.spans), "a recording")
+            yield from self._take(Words(text, "voice", heard.zero_s, heard.spans), "a recording")
         else:
             yield Emit(events.Problem("NO_SPEECH", "No speech was recognised in the recording."))
 
@@ -326,23 +340,21 @@ class TurnTaking:
         yield Emit(events.Spoken(spoken.enabled))
 
     def _recite(self, recite: events.Recite) -> Actions:
-        if not recite.text.strip():
-            yield Emit(events.Problem("EMPTY_MESSAGE", "Empty message"))
-        elif self._busy():
-            yield Emit(events.Problem("TURN_IN_PROGRESS", BUSY))
+        if (problem := self._refusal(recite.text, barge_in=False)) is not None:
+            yield Emit(problem)
         else:
-            self.turn = self._new_turn(_Words(recite.text, "text", self._now_s()))
+            self.turn = self._new_turn(Words(recite.text, "text", self._now_s()))
             self.turn.recited, self.turn.voice = True, recite.voice
             yield Recite(self.turn)
 
     # --- a turn's life ---
 
-    def _answer(self, words: _Words) -> Actions:
-        yield from self._note(words.text, words.via)
+    def _answer(self, words: Words) -> Actions:
+        yield self._history.said(words.text, words.via)
         self.turn = self._new_turn(words)
-        yield Answer(self.turn, tuple(self._history))
+        yield Answer(self.turn, self._history.messages)
 
-    def _new_turn(self, words: _Words) -> Turn:
+    def _new_turn(self, words: Words) -> Turn:
         return Turn(
             id=self._new_turn_id(),
             user_text=words.text,
@@ -352,13 +364,6 @@ class TurnTaking:
             started_s=self._now_s(),
             spans=list(words.spans),
         )
-
-    def _note(self, text: str, via: Literal["voice", "text"]) -> Actions:
-        """Keep what the person said."""
-        assert self.record is not None
-        self._history.append(Message("user", text))
-        stored = StoredMessage(role="user", content=text, at=self._wall_s(), via=via)
-        yield Remember(self.record.id, stored)
 
     def _turn_over(self, over: TurnOver) -> Actions:
         turn = self.turn
@@ -376,25 +381,20 @@ class TurnTaking:
         if self.turn is None:
             return
         turn, self.turn = self.turn, None
+        if turn.held:  # the client knows nothing of it
+            yield Cut(turn.id, None, reason)
+            if notice is not None and not isinstance(notice, events.Activity):
+                yield Emit(notice)
+            return
         heard = turn.heard(self._played_ms())
         yield Cut(turn.id, notice, reason)
         yield from self._answered(turn, heard, interrupted=True)
 
     def _answered(self, turn: Turn, text: str, *, interrupted: bool) -> Actions:
-        """Keep what was heard of the reply; nothing heard is nothing said."""
-        if not text or self.record is None or turn.recited:
-            return
-        self._history.append(Message("assistant", text))
-        stored = StoredMessage(
-            role="assistant",
-            content=text,
-            at=self._wall_s(),
-            via=turn.via,
-            interrupted=interrupted,
-            tokens_in=turn.tokens_in,
-            tokens_out=turn.tokens_out,
-        )
-        yield Remember(self.record.id, stored)
+        kept = self._history.answered(turn, text, interrupted=interrupted)
+        if kept is not None:
+            yield kept
 
     def _turn_id(self) -> str | None:
-        return self.turn.id if self.turn else None
+        """The turn the client knows of."""
+        return self.turn.id if self.turn and not self.turn.held else None

@@ -53,9 +53,9 @@ async def phrase(
 
 
 def _note_first(turn: Turn, found: Phrase) -> None:
-    if found.spoken and not any(span.name == "first phrase" for span in turn.spans):
+    if found.spoken and turn.has("first token") and not turn.has("first phrase"):
         owner = "mouth.first_phrase_chars"
-        turn.span("first phrase", owner, turn.last_end_s(), trio.current_time())
+        turn.span("first phrase", owner, turn.end_s("first token"), trio.current_time())
 
 
 async def upsample(

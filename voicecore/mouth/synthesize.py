@@ -51,9 +51,9 @@ async def _speak(
     spoken: SpokenPhrase,
     turn: Turn,
 ) -> None:
-    asked_s = turn.last_end_s()
+    asked_s = trio.current_time()
     async with tts.stream(request) as chunks:
         async for chunk in chunks:
-            if not any(span.name == "voice" for span in turn.spans):
+            if not turn.has("voice"):
                 turn.span("voice", f"tts:{tts.info.name}", asked_s, trio.current_time())
             await sound.send((spoken, chunk))

@@ -68,6 +68,7 @@ class Outbox:
         self._paced: deque[_Paced] = deque()
         self._waiting_ms = 0.0
         self._live: str | None = None
+        self._held: list[Event] | None = None
         self._clock = PlaybackClock()
         self._first_sound_s: float | None = None
         self._changed = trio.lowlevel.ParkingLot()
@@ -76,11 +77,29 @@ class Outbox:
 
     # --- for the conversation ---
 
-    def begin(self, turn: str) -> None:
-        """Make ``turn`` the live one: sound of any other is dropped."""
+    def begin(self, turn: str, *, held: bool = False) -> None:
+        """Make ``turn`` the live one: sound of any other is dropped.
+
+        Args:
+            turn: its id.
+            held: keep all of it back until `release`.
+        """
         self._live = turn
+        self._held = [] if held else None
         self._clock = PlaybackClock(ends_s=self._clock.ends_s)
         self._first_sound_s = None
+
+    def release(self) -> None:
+        """Let a turn that was held back go."""
+        held, self._held = self._held or [], None
+        self._control.extend(held)
+        self._changed.unpark_all()
+
+    async def released(self) -> None:
+        """Wait until the live turn is not held back."""
+        await trio.lowlevel.checkpoint()
+        while self._held is not None:
+            await self._changed.park()
 
     def put(self, event: Event) -> None:
         """Queue a control event; it is sent before any sound.
@@ -88,10 +107,14 @@ class Outbox:
         Raises:
             ClientTooSlow: the client has stopped reading.
         """
-        if len(self._control) >= MAX_CONTROL_EVENTS:
+        waiting = len(self._control) + len(self._held or ())
+        if waiting >= MAX_CONTROL_EVENTS:
             raise ClientTooSlow(
                 f"{MAX_CONTROL_EVENTS} messages wait because the client does not read them."
             )
+        if self._held is not None and _turn_of(event) == self._live:
+            self._held.append(event)
+            return
         self._control.append(event)
         self._changed.unpark_all()
 
@@ -122,7 +145,7 @@ class Outbox:
             kept = [event for event in self._control if _turn_of(event) != dead]
             self._control = deque(kept)
         self._paced.clear()
-        self._waiting_ms, self._live = 0.0, None
+        self._waiting_ms, self._live, self._held = 0.0, None, None
         # What had been sent and not played is thrown away by the client, too.
         self._clock.ends_s = min(self._clock.ends_s, trio.current_time())
         if notice is not None:
@@ -176,7 +199,9 @@ class Outbox:
                 await self._changed.park()
 
     def _due_s(self) -> float:
-        return self._clock.ends_s - self._lead_s if self._paced else math.inf
+        if not self._paced or self._held is not None:
+            return math.inf
+        return self._clock.ends_s - self._lead_s
 
     def _take_paced(self) -> Event:
         event = self._paced.popleft()
