@@ -12,11 +12,14 @@ import trio
 
 from voicecore.config import Config
 from voicecore.engines import Engines, open_engines
-from voicecore.engines.interface import Message, ModelFiles
+from voicecore.engines.interface import Llm, Message, ModelFiles, Prompt
 from voicecore.engines.worker import ThreadedEngine
 from voicecore.metrics import Metrics
 from voicecore.mind.prompt import build_prompt
 from voicecore.store import Store
+
+MAX_PREFILLED = 3
+"""Characters whose prompts are computed at the start; each takes about a second on one core."""
 
 
 class EngineRoom:
@@ -77,13 +80,14 @@ async def warm_engines(host: Host, files: ModelFiles) -> AsyncIterator[Engines]:
 
 
 async def _prefill(config: Config, engines: Engines) -> None:
-    """Have the model compute each character's prompt once; the first question need not wait for it.
+    """Have the model compute each character's prompt before the first question needs it.
 
-    As many as it keeps at once, and only a model of our own: a remote one might charge for it.
+    For each of the places it answers in (``llm.parallel``), and only a model of our own: a remote
+    one might charge for it.
     """
     if not isinstance(engines.llm, ThreadedEngine):
         return
-    names = list(dict.fromkeys(["default", *config.characters]))[: config.llm.parallel]
+    names = list(dict.fromkeys([*config.characters, "default"]))[-MAX_PREFILLED:]
     for profile in filter(None, map(config.character, names)):
         prompt = build_prompt(
             profile.prompt,
@@ -91,6 +95,12 @@ async def _prefill(config: Config, engines: Engines) -> None:
             budget_tokens=config.llm.context_tokens,
             max_tokens=1,
         )
-        async with engines.llm.stream(prompt) as chunks:
-            async for _ in chunks:
-                pass
+        async with trio.open_nursery() as nursery:
+            for _ in range(config.llm.parallel):
+                nursery.start_soon(_answer_unheard, engines.llm, prompt)
+
+
+async def _answer_unheard(llm: Llm, prompt: Prompt) -> None:
+    async with llm.stream(prompt) as chunks:
+        async for _ in chunks:
+            pass
