@@ -280,11 +280,11 @@ def main() -> None:
     figures = rows(measured, clips)
     about = f"{stt.model}, {stt.compute_type} on {stt.device}, {args.threads} threads"
     show(figures, f"{about}; {len(clips)} clips, {seconds:.0f} s, {args.runs} runs")
-    show_differences(measured, clips)
     if args.json:
         common = {"benchmark": "recognition", "about": about, "clips": len(clips)}
         lines = [json.dumps({**common, **row}) for row in figures]
         args.json.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    show_differences(measured, clips)
 
 
 if __name__ == "__main__":

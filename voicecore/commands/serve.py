@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import signal
 import sys
 import time
@@ -27,6 +28,8 @@ from voicecore.weights.fetch import ensure
 from voicecore.weights.files import ModelStore
 
 log = structlog.get_logger()
+
+M_ARENA_MAX = -8  # mallopt(3)
 
 EPILOG = """\
 examples:
@@ -62,8 +65,20 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     config = load_config(args)
     logs.configure(config.logs)
+    use_one_malloc_arena()
     trio.run(serve, config, args.offline, _announce)
     return 0
+
+
+def use_one_malloc_arena() -> None:
+    """Have glibc's malloc share one arena among all threads.
+
+    By default each engine's thread gets its own, and what one frees no other can use: 90 MB more
+    with the default models. Other C libraries do not know the call, and do not need it.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_ARENA_MAX, 1)
 
 
 def load_config(args: argparse.Namespace) -> Config:
