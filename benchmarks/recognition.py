@@ -9,7 +9,8 @@ it, the configured Piper voice speaks a list of sentences.
 
 Prints a table, and with ``--json`` one line for each recogniser. Times are of one clip, without
 reading the file; "cpu" is all threads' time, which a busy machine changes little. Word errors are
-those of the first run: recognition is deterministic.
+those of the first run: recognition is deterministic. The voice is not: its sentences sound a little
+different each time, and their errors vary by several words. Compare errors on recordings.
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ class ServerConfig:
     """Live sockets. One more is refused with 503: a person would rather hear "busy" than wait."""
     max_message_bytes: int = attrs.field(default=16 * 1024 * 1024, validator=gt(0))
     """10 MB pictures (wire.md 1.2) are 13.4 MB as base64. A larger frame closes with 1009."""
+    max_text_chars: int = attrs.field(default=16_000, validator=gt(0))
+    """Of a typed message, or of a text to be spoken: twice what a small model's context holds."""
     max_bad_messages: int = attrs.field(default=10, validator=gt(0))
     """Malformed frames in a row until the connection is closed with 1008 (wire.md)."""
     request_timeout_ms: int = attrs.field(default=10_000, validator=gt(0))
@@ -66,7 +68,7 @@ class EarsConfig:
     """Kept from before speech was noticed: soft first consonants begin there."""
     onset_ms: int = attrs.field(default=100, validator=gt(0))
     """Voiced time, within a window of twice that, that makes speech of a sound."""
-    guess_ms: int = attrs.field(default=160, validator=gt(0))
+    guess_ms: int = attrs.field(default=120, validator=gt(0))
     """Silence after which the answer is prepared, unheard, in case the turn is over. It is thrown
     away if the person goes on. From ``endpoint_ms`` on, nothing is prepared."""
     endpoint_ms: int = attrs.field(default=440, validator=gt(0))
@@ -121,8 +123,9 @@ class SttConfig(EngineConfig):
     """ISO 639-1 code, or ``auto`` to detect it (multilingual models)."""
     hints: str = ""
     """Names and words that may occur."""
-    beam_size: int = attrs.field(default=1, validator=gt(0))
-    """Hypotheses kept while decoding: 1 is the fastest."""
+    beam_size: int = attrs.field(default=3, validator=gt(0))
+    """Alternatives followed while decoding. 1 is faster by a third; of 774 words of real speech it
+    gets 43 wrong, 3 gets 37, as faster-whisper's own ``transcribe`` with 5 does."""
     timeout_ms: int = attrs.field(default=30_000, validator=gt(0))
     """A recognition that takes longer is given up with a status."""
 

@@ -76,11 +76,15 @@ class ClipPart:
 
     data: bytes
     format: str | None = None
+    clip: int = 0
+    """Which message it is of; the session numbers them."""
 
 
 @attrs.frozen
 class ClipEnd:
     """The recorded message is complete."""
+
+    clip: int = 0
 
 
 @attrs.frozen
@@ -95,7 +99,8 @@ class Recite:
 class SetSpoken:
     """Turn spoken replies to typed messages on or off."""
 
-    enabled: bool
+    enabled: bool | None
+    """None changes nothing, and asks what it is."""
 
 
 @attrs.frozen

@@ -38,6 +38,10 @@ class Head:
         return next((value for key, value in self.headers if key == name), "")
 
     @property
+    def wants_upgrade(self) -> bool:
+        return "upgrade" in self.header("connection").lower()
+
+    @property
     def is_upgrade(self) -> bool:
         return "websocket" in self.header("upgrade").lower()
 

@@ -42,7 +42,7 @@ class Episodes:
         return begins
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Inlets:
     """Where each command of the client goes. Nothing here waits for anything slow."""
 
@@ -51,6 +51,9 @@ class Inlets:
     sound: trio.MemorySendChannel[Pcm]
     recordings: trio.MemorySendChannel[Recording]
     inbox: trio.MemorySendChannel[Happening]
+    _clip: int = 1
+    _spoilt: bool = False
+    """A part of the recording was not taken; the rest of it is of no use."""
 
     async def take(self, command: events.Command) -> None:
         match command:
@@ -63,17 +66,27 @@ class Inlets:
                 self.outbox.put(events.Problem(error.code, str(error)))
             case events.Ignored():
                 pass
-            case events.ClipPart() | events.ClipEnd():
-                self._offer(self.recordings, command)
+            case events.ClipPart():
+                self._record(attrs.evolve(command, clip=self._clip))
+            case events.ClipEnd():
+                self._record(events.ClipEnd(self._clip))
+                self.taking.clips.sent(self._clip)
+                self._clip, self._spoilt = self._clip + 1, False
             case _:
                 self._offer(self.inbox, command)
 
-    def _offer(self, channel: trio.MemorySendChannel[Any], command: object) -> None:
+    def _record(self, part: Recording) -> None:
+        if not self._spoilt:
+            self._spoilt = not self._offer(self.recordings, part)
+
+    def _offer(self, channel: trio.MemorySendChannel[Any], command: object) -> bool:
         try:
             channel.send_nowait(command)
         except trio.WouldBlock:
             text = "The host is behind with this connection; the message was not taken."
             self.outbox.put(events.Problem("TOO_MANY_MESSAGES", text))
+            return False
+        return True
 
 
 async def receive(

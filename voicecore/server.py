@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -12,6 +13,7 @@ import attrs
 import structlog
 import trio
 import trio_websocket
+import wsproto.utilities
 
 from voicecore import __version__
 from voicecore.errors import ClientTooSlow, ConfigError
@@ -107,26 +109,50 @@ async def _listeners(host: str, port: int) -> list[trio.SocketListener]:
 
 
 async def handle_connection(host: Host, lobby: Lobby, stream: trio.abc.HalfCloseableStream) -> None:
-    """Serve one connection. Nothing that happens in it reaches the others."""
+    """Serve one connection. Nothing that happens in it reaches the others.
+
+    The one broad catch is here, around all of it: whatever fails, the host goes on.
+    """
+    try:
+        _keep_alive(stream)
+        await _answer_or_converse(host, lobby, stream)
+    except* (OSError, trio.BrokenResourceError, wsproto.utilities.ProtocolError):
+        # It left while it was answered, or spoke after the connection's close.
+        log.debug("the client broke off", exc_info=True)
+    except* Exception:
+        log.exception("a connection failed")
+    finally:
+        await trio.aclose_forcefully(stream)
+
+
+def _keep_alive(stream: trio.abc.Stream) -> None:
+    """Have the system find out, within about two minutes, that a client is gone without a word."""
+    if isinstance(stream, trio.SocketStream):
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+            if hasattr(socket, name):
+                stream.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+async def _answer_or_converse(
+    host: Host, lobby: Lobby, stream: trio.abc.HalfCloseableStream
+) -> None:
     try:
         with trio.fail_after(host.config.server.request_timeout_ms / 1000):
             head = await read_head(stream)
-        if head is None:
-            return
-        if head.is_upgrade:
-            await _websocket(host, lobby, stream, head)
-        else:
-            await stream.send_all(_answer(host, lobby, head))
     except BadRequest as error:
         await _try_send(stream, json_response(400, {"error": f"Not an HTTP request: {error}"}))
     except trio.TooSlowError:
         await _try_send(
             stream, json_response(408, {"error": "The request did not arrive in time."})
         )
-    except trio.BrokenResourceError:
-        pass  # the client left while it was answered
-    finally:
-        await trio.aclose_forcefully(stream)
+    else:
+        if head is None:
+            return
+        if head.is_upgrade:
+            await _websocket(host, lobby, stream, head)
+        else:
+            await _try_send(stream, _answer(host, lobby, head))
 
 
 async def _try_send(stream: trio.abc.SendStream, data: bytes) -> None:
@@ -200,6 +226,10 @@ async def _websocket(
 def _refusal(host: Host, lobby: Lobby, head: Head) -> tuple[int, str] | None:
     """Why this client may not come in, or None."""
     server = host.config.server
+    if head.method != "GET" or not head.header("sec-websocket-key"):
+        return 400, "This is no WebSocket handshake: it must be a GET with a Sec-WebSocket-Key."
+    if head.header("sec-websocket-version") != "13" or not head.wants_upgrade:
+        return 400, "This is no WebSocket handshake of version 13 (RFC 6455)."
     if host.stopping.is_set():
         return 503, "The host is shutting down."
     if lobby.count >= server.max_sessions:
@@ -215,7 +245,11 @@ def _refusal(host: Host, lobby: Lobby, head: Head) -> tuple[int, str] | None:
 
 def _origin_allowed(origin: str, host: str, allowed: tuple[str, ...]) -> bool:
     """A browser tells which page connects; a page of another site could listen in on localhost."""
-    return "*" in allowed or origin in allowed or urlsplit(origin).netloc == host
+    try:
+        own = urlsplit(origin).netloc == host
+    except ValueError:
+        return False
+    return own or "*" in allowed or origin in allowed
 
 
 def _guest(host: Host, head: Head, peer: str) -> Guest | None:
@@ -243,40 +277,35 @@ def _peer(stream: trio.abc.HalfCloseableStream) -> str:
 
 
 async def _converse(host: Host, guest: Guest, stream: trio.abc.Stream) -> None:
-    connection = host.new_id()[:8]
-    structlog.contextvars.bind_contextvars(connection=connection, wire=guest.wire.name)
+    structlog.contextvars.bind_contextvars(connection=host.new_id()[:8], wire=guest.wire.name)
     async with trio.open_nursery() as nursery:
         try:
-            request = await trio_websocket.wrap_server_stream(
-                nursery,
-                stream,
-                max_message_size=host.config.server.max_message_bytes,
-                receive_buffer_size=RECEIVE_BYTES,
-            )
-            socket = await request.accept()
-        except trio_websocket.HandshakeError as error:
-            log.info("the handshake failed", reason=str(error))
+            with trio.fail_after(host.config.server.request_timeout_ms / 1000):
+                request = await trio_websocket.wrap_server_stream(
+                    nursery,
+                    stream,
+                    max_message_size=host.config.server.max_message_bytes,
+                    receive_buffer_size=RECEIVE_BYTES,
+                )
+                connection = await request.accept()
+        except (trio_websocket.HandshakeError, trio.TooSlowError) as error:
+            log.info("the handshake failed", reason=repr(error))
         else:
-            await _welcome(host, guest, socket)
+            await _welcome(host, guest, connection)
         nursery.cancel_scope.cancel("the connection is over")
 
 
-async def _welcome(host: Host, guest: Guest, socket: trio_websocket.WebSocketConnection) -> None:
+async def _welcome(
+    host: Host, guest: Guest, connection: trio_websocket.WebSocketConnection
+) -> None:
     log.info("connected", character=guest.character)
-    closing = await _guarded(host, guest, socket)
-    with trio.move_on_after(GOODBYE_S, shield=True):
-        await socket.aclose(closing.code, closing.reason)
-    log.info("disconnected", code=closing.code)
-
-
-async def _guarded(host: Host, guest: Guest, socket: trio_websocket.WebSocketConnection) -> Closing:
-    """Run the session. The one broad catch: one session can never take the host down."""
     closing = Closing(1011, "an internal error, which the host's log tells")
     try:
-        closing = await run_session(host, guest, socket)
+        closing = await run_session(host, guest, connection)
     except* ClientTooSlow as slow:
         log.warning("the client is too slow", reason=str(slow.exceptions[0]))
         closing = Closing(1008, "messages are not read")
-    except* Exception:
-        log.exception("a session failed")
-    return closing
+    finally:
+        with trio.move_on_after(GOODBYE_S, shield=True):
+            await connection.aclose(closing.code, closing.reason)
+        log.info("disconnected", code=closing.code)

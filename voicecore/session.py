@@ -29,6 +29,7 @@ from voicecore.ears.ingest import ingest
 from voicecore.ears.recording import Recording, record
 from voicecore.ears.segment import Endpointer, Take, segment
 from voicecore.ears.transcribe import transcribe
+from voicecore.engines import idle
 from voicecore.engines.interface import VAD_FRAME_MS, Delta, Message
 from voicecore.errors import ClientError, StoreError
 from voicecore.host import Host
@@ -38,6 +39,7 @@ from voicecore.mind.happenings import (
     Close,
     Disconnected,
     Happening,
+    Open,
     Opened,
     OpenFailed,
     Remember,
@@ -62,8 +64,8 @@ log = structlog.get_logger()
 # How much may wait in each channel. The large ones hold time on purpose; the others only decouple.
 SOUND = 16
 """Microphone messages; ingest takes them at once and never waits."""
-RECORDING_PARTS = 256
-"""Parts of recorded messages: 12 MB of the 64 kB pieces that shipped clients cut."""
+RECORDING_PARTS = 64
+"""Parts of recorded messages, each at most 256 kB (`wire.cortex`): 16 MB."""
 UTTERANCES = 4
 """Utterances waiting for recognition: 80 s of speech at most, 2.6 MB."""
 INBOX = 64
@@ -123,6 +125,9 @@ class Session:
         self.outbox.release()
 
     def interrupt(self, turn: str, notice: events.Event | None) -> None:
+        if self.outbox.held:  # a guess that was wrong: nobody ever knew of it
+            self.outbox.interrupt(notice)
+            return
         dropped_ms = self.outbox.interrupt(notice)
         self.host.metrics.turns.labels(self.guest.wire.name, "interrupted").inc()
         log.info("interrupted", turn=turn, dropped_ms=round(dropped_ms))
@@ -149,16 +154,15 @@ class Session:
     async def remember(self, memory: Remember | Close) -> None:
         await self.memories.send(memory)
 
-    async def open(self, session_id: str | None, *, latest: bool) -> None:
+    async def open(self, action: Open) -> None:
         """Load the conversation, and wait for the engines; then say so."""
-        store, me = (
-            self.host.store,
-            {"character": self.guest.character, "client": self.guest.client},
-        )
+        store, guest = self.host.store, self.guest
+        me = {"character": guest.character, "client": f"{guest.wire.name}:{guest.client}"}
+        wanted = action.session_id
         try:
-            continued = await store.latest(**me) if session_id is None and latest else None
+            continued = await store.latest(**me) if wanted is None and action.latest else None
             try:
-                record, created = await store.open(session_id or continued, **me)
+                record, created = await store.open(wanted or continued, **me)
             except StoreError as error:
                 if continued is None:
                     raise
@@ -166,11 +170,11 @@ class Session:
                 self.emit(events.Problem(error.code, str(error)))
                 record, created = await store.open(None, **me)
         except (ClientError, StoreError) as error:
-            await self.inbox.send(OpenFailed(error.code, str(error)))
+            await self.inbox.send(OpenFailed(error.code, str(error), action.number))
             return
         await self.host.room.warm()
         log.info("conversation opened", session=record.id, new=created)
-        await self.inbox.send(Opened(record))
+        await self.inbox.send(Opened(record, action.number))
 
     async def listen(self) -> None:
         """The ears: frames and recordings to words."""
@@ -181,8 +185,9 @@ class Session:
         utterances_in, utterances_out = trio.open_memory_channel[Take](UTTERANCES)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(
-                segment, self.frames.clone(), utterances_in.clone(), self.inbox.clone(), endpointer
-            )
+                segment, self.frames.clone(), utterances_in.clone(), self.inbox.clone(), endpointer,
+                lambda: idle(engines.stt),
+            )  # fmt: skip
             nursery.start_soon(
                 record, self.recordings.clone(), utterances_in, self.inbox.clone(), config.ears
             )
@@ -203,6 +208,8 @@ class Session:
             budget_tokens=config.llm.context_tokens,
             max_tokens=config.llm.max_tokens,
         )
+        if turn.held and not idle(engines.llm):
+            await self.outbox.released()  # a guess yields to the turns of others
         self.emit(events.TurnStarted(turn.id))
         tokens_in, tokens_out = trio.open_memory_channel[Delta](TOKENS)
         words_in, words_out = trio.open_memory_channel[str](WORDS)
@@ -223,6 +230,8 @@ class Session:
         with words_in:
             words_in.send_nowait(turn.user_text)
         await self._speak(words_out, turn)
+        if not turn.sound_s:
+            turn.fail("NOTHING_TO_SAY", "There is nothing in this text that could be spoken.")
         await self._finish(turn)
 
     async def _speak(self, words: trio.MemoryReceiveChannel[str], turn: Turn) -> None:
@@ -346,13 +355,13 @@ async def _converse(
     inbox_in, inbox_out = trio.open_memory_channel[Happening](INBOX)
     session = Session(host, guest, outbox, inbox_in, frames_out, recordings_out, memories)
     taking = TurnTaking(
-        character=guest.character,
         waits_for_start=guest.wire.waits_for_start,
         now_s=trio.current_time,
         wall_s=host.wall_s,
         played_ms=outbox.played_ms,
         new_turn_id=host.new_id,
         max_turn_chars=config.ears.max_turn_chars,
+        max_text_chars=config.server.max_text_chars,
     )
     inlets = Inlets(taking, outbox, sound_in, recordings_in, inbox_in)
     closing = Closing()

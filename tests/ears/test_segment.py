@@ -10,7 +10,9 @@ from voicecore.audio import Samples
 from voicecore.config import EarsConfig
 from voicecore.ears.segment import Endpointer, Guess, Onset, Resumed, Segment, Speech
 
-CONFIG = EarsConfig(onset_ms=100, endpoint_ms=400, preroll_ms=200, max_utterance_ms=4_000)
+CONFIG = EarsConfig(
+    guess_ms=160, onset_ms=100, endpoint_ms=400, preroll_ms=200, max_utterance_ms=4_000
+)
 QUIET, LOUD = 10, 4_000
 
 

@@ -43,22 +43,29 @@ class Talk:
 
     def __init__(self, *, waits_for_start: bool = True, max_turn_chars: int = 8_000) -> None:
         self.played_ms = 0.0
+        self.opening = 0
         ids = count(1)
         self.taking = TurnTaking(
-            character="default",
             waits_for_start=waits_for_start,
             now_s=lambda: 5.0,
             wall_s=lambda: 1_000.0,
             played_ms=lambda: self.played_ms,
             new_turn_id=lambda: f"t{next(ids)}",
             max_turn_chars=max_turn_chars,
+            max_text_chars=1_000,
         )
 
     def __call__(self, *happenings: Happening) -> list[Action]:
-        return [action for happening in happenings for action in self.taking.feed(happening)]
+        actions = []
+        for happening in happenings:
+            actions += self.taking.feed(happening)
+        self.opening = next((a.number for a in actions if isinstance(a, Open)), self.opening)
+        return actions
 
     def open(self, *messages: StoredMessage, session: str = "s1") -> list[Action]:
-        return self(Opened(SessionRecord(session, "default", "me", 0.0, messages)))
+        """Answer the newest opening."""
+        record = SessionRecord(session, "default", "me", 0.0, messages)
+        return self(Opened(record, self.opening))
 
 
 def started(max_turn_chars: int = 8_000) -> Talk:
@@ -78,7 +85,7 @@ def chat(session: str = "s1") -> Talk:
     return talk
 
 
-def heard(text: str, *, final: bool = True, clip: bool = False, guess: int = 0) -> Heard:
+def heard(text: str, *, final: bool = True, clip: int = 0, guess: int = 0) -> Heard:
     return Heard(text, 0.9, final=final, zero_s=4.0, clip=clip, guess=guess)
 
 
@@ -114,7 +121,10 @@ def say(turn: Turn | None, text: str, ms: float = 1_000) -> None:
 
 def test_start_prepares_opens_listens_and_says_so() -> None:
     talk = Talk()
-    assert talk(events.Start("audio")) == [Emit(events.Preparing("audio")), Open(None, latest=True)]
+    assert talk(events.Start("audio")) == [
+        Emit(events.Preparing("audio")),
+        Open(None, 1, latest=True),
+    ]
     opened = talk.open()
     assert opened == [
         Emit(events.ConversationOpened("s1", "default")),
@@ -124,7 +134,7 @@ def test_start_prepares_opens_listens_and_says_so() -> None:
 
 
 def test_a_fresh_start_does_not_continue_the_last_conversation() -> None:
-    assert Open(None, latest=False) in Talk()(events.Start("audio", fresh=True))
+    assert Open(None, 1) in Talk()(events.Start("audio", fresh=True))
 
 
 def test_a_second_start_while_one_is_starting_changes_nothing() -> None:
@@ -147,12 +157,12 @@ def test_a_start_while_active_cuts_the_turn_first_and_starts_anew() -> None:
 def test_a_failed_start_says_why_and_can_be_tried_again() -> None:
     talk = Talk()
     talk(events.Start("audio"))
-    failed = talk(OpenFailed("STORE_ERROR", "The disk is full."))
+    failed = talk(OpenFailed("STORE_ERROR", "The disk is full.", 1))
     assert emitted(failed) == [
         events.Problem("STORE_ERROR", "The disk is full."),
         events.StartFailed("audio"),
     ]
-    assert Open(None, latest=True) in talk(events.Start("audio"))
+    assert Open(None, 2, latest=True) in talk(events.Start("audio"))
 
 
 def test_words_typed_before_the_start_are_answered_once_it_is_started() -> None:
@@ -387,7 +397,7 @@ def test_a_pause_during_the_start_stops_it() -> None:
     talk = Talk()
     talk(events.Start("audio"))
     assert StopOpening() in talk(events.Pause())
-    assert Open(None, latest=True) in talk(events.Start("audio"))
+    assert Open(None, 3, latest=True) in talk(events.Start("audio"))
 
 
 def test_leaving_keeps_what_was_heard() -> None:
@@ -409,7 +419,7 @@ def test_a_chat_client_is_listened_to_from_the_beginning() -> None:
 def test_the_first_chat_message_opens_a_conversation_and_is_answered_in_it() -> None:
     talk = Talk(waits_for_start=False)
     talk.taking.begin()
-    assert talk(events.Typed("hello", session_id="mine")) == [Open("mine", latest=False)]
+    assert talk(events.Typed("hello", session_id="mine")) == [Open("mine", 1)]
     opened = talk.open(session="mine")
     assert emitted(opened) == [events.ConversationOpened("mine", "default")]
     assert [turn.spoken for turn in answers(opened)] == [False]
@@ -436,7 +446,7 @@ def test_the_same_conversation_is_not_opened_or_announced_again() -> None:
 
 def test_another_id_opens_another_conversation() -> None:
     talk = chat()
-    assert talk(events.Typed("hi", session_id="s2")) == [Open("s2", latest=False)]
+    assert talk(events.Typed("hi", session_id="s2")) == [Open("s2", 2)]
     opened = talk.open(StoredMessage(role="user", content="before", at=0), session="s2")
     assert emitted(opened) == [events.ConversationOpened("s2", "default")]
     (answer,) = [action for action in opened if isinstance(action, Answer)]
@@ -449,8 +459,8 @@ def test_an_empty_chat_message_is_an_error() -> None:
 
 def test_a_new_conversation_ends_the_current_one_first() -> None:
     actions = chat()(events.NewConversation())
-    assert actions == [Close("s1"), Emit(events.Ended("s1")), Open(None, latest=False)]
-    assert Talk(waits_for_start=False)(events.NewConversation()) == [Open(None, latest=False)]
+    assert actions == [Close("s1"), Emit(events.Ended("s1")), Open(None, 2)]
+    assert Talk(waits_for_start=False)(events.NewConversation()) == [Open(None, 1)]
 
 
 def test_stop_answers_once_with_or_without_a_turn() -> None:
@@ -467,17 +477,17 @@ def test_stop_answers_once_with_or_without_a_turn() -> None:
 def test_a_recording_is_answered_aloud_in_a_conversation_of_its_own() -> None:
     talk = Talk(waits_for_start=False)
     talk.taking.begin()
-    actions = talk(heard("part one", final=False, clip=True), heard("part two", clip=True))
+    actions = talk(heard("part one", final=False, clip=1), heard("part two", clip=1))
     assert actions == [
         Emit(events.UserWords("part one part two", 0.9)),
-        Open(None, latest=False),
+        Open(None, 1),
     ]
     assert [turn.spoken for turn in answers(talk.open())] == [True]
 
 
 def test_a_recording_without_words_is_told_and_begins_no_turn() -> None:
     talk = chat()
-    actions = talk(heard("", clip=True))
+    actions = talk(heard("", clip=1))
     assert emitted(actions)[0] == events.UserWords("", 0.9)
     assert problems(actions) == ["NO_SPEECH"]
     assert talk.taking.turn is None
@@ -486,7 +496,7 @@ def test_a_recording_without_words_is_told_and_begins_no_turn() -> None:
 def test_a_recording_during_a_turn_is_an_error() -> None:
     talk = chat()
     talk(events.Typed("go"))
-    assert emitted(talk(heard("hello", clip=True))) == [events.Problem("TURN_IN_PROGRESS", BUSY)]
+    assert emitted(talk(heard("hello", clip=1))) == [events.Problem("TURN_IN_PROGRESS", BUSY)]
 
 
 def test_spoken_replies_are_switched_for_typed_messages() -> None:
@@ -504,6 +514,83 @@ def test_a_recited_text_is_no_part_of_the_history() -> None:
     assert talk(TurnOver(action.turn.id)) == []
 
 
+def test_an_opening_that_was_stopped_opens_nothing_when_it_comes_after_all() -> None:
+    talk = Talk()
+    talk(events.Start("audio"))
+    stale = talk.opening
+    talk(events.Pause())
+    record = SessionRecord("s1", "default", "me", 0.0, ())
+    assert talk(Opened(record, stale), OpenFailed("STORE_ERROR", "no", stale)) == []
+    deaf = not talk.taking.wants_sound
+    assert deaf
+
+
+def test_a_message_for_a_session_is_never_answered_in_another_that_is_being_opened() -> None:
+    talk = chat()
+    talk(events.NewConversation())
+    actions = talk(events.Typed("question", session_id="old"))
+    assert actions == [StopOpening(), Open("old", 4)]
+    assert talk(Opened(SessionRecord("new", "default", "me", 0.0, ()), 2)) == []
+    assert [turn.user_text for turn in answers(talk.open(session="old"))] == ["question"]
+
+
+def test_stop_also_stops_what_has_not_become_a_turn_yet() -> None:
+    talk = Talk(waits_for_start=False)
+    talk(events.Typed("hello"))
+    assert emitted(talk(events.Stop())) == [events.Stopped()]
+    assert answers(talk.open()) == []
+    talk.taking.clips.sent(1)
+    talk(events.Stop())
+    assert talk(heard("too late", clip=1)) == []
+    assert [turn.user_text for turn in answers(talk(heard("in time", clip=2)))] == ["in time"]
+
+
+def test_a_new_conversation_says_that_it_dropped_a_message() -> None:
+    talk = Talk(waits_for_start=False)
+    talk(events.Typed("hello"))
+    assert emitted(talk(events.NewConversation())) == [events.Stopped()]
+    assert answers(talk.open()) == []
+
+
+def test_the_last_piece_of_a_monologue_is_answered_even_if_it_is_the_one_too_many() -> None:
+    talk = started(max_turn_chars=20)
+    talk(SpeechStarted(), heard("a" * 15, final=False))
+    assert [turn.user_text for turn in answers(talk(heard("b" * 15)))] == [f"{'a' * 15} {'b' * 15}"]
+
+
+def test_a_guess_is_dropped_when_in_the_end_there_were_no_words() -> None:
+    talk = started()
+    talk(SpeechStarted(), heard("hello", guess=1))
+    assert talk(heard("")) == [Cut("t1", None, "the guess was wrong")]
+
+
+def test_guesses_count_anew_after_a_restart() -> None:
+    talk = started()
+    talk(SpeechStarted(), SpeechResumed(5), events.Start("audio"))
+    talk.open()
+    assert answers(talk(SpeechStarted(), heard("hello", guess=1)))
+
+
+def test_the_rest_of_a_recording_that_failed_is_ignored() -> None:
+    talk = chat()
+    talk(heard("one", clip=1, final=False))
+    assert problems(talk(HearingFailed("ENGINE_ERROR", "no", final=False, clip=1))) == [
+        "ENGINE_ERROR"
+    ]
+    assert talk(heard("three", clip=1)) == []
+
+
+def test_text_that_is_too_long_is_refused() -> None:
+    talk = chat()
+    assert problems(talk(events.Typed("x" * 1_001))) == ["TEXT_TOO_LONG"]
+    assert problems(talk(events.Recite("x" * 1_001))) == ["TEXT_TOO_LONG"]
+
+
+def test_voice_state_can_be_asked_for() -> None:
+    talk = chat()
+    assert emitted(talk(events.SetSpoken(None))) == [events.Spoken(enabled=False)]
+
+
 # --- any order of anything ---
 
 HAPPENINGS: list[Callable[[Talk], Happening]] = [
@@ -518,8 +605,9 @@ HAPPENINGS: list[Callable[[Talk], Happening]] = [
     lambda _: events.Typed("chat", session_id="other"),
     lambda _: events.Recite("recite"),
     lambda _: events.SetSpoken(enabled=True),
-    lambda _: Opened(SessionRecord("s", "default", "me", 0, ())),
-    lambda _: OpenFailed("STORE_ERROR", "no"),
+    lambda talk: Opened(SessionRecord("s", "default", "me", 0, ()), talk.opening),
+    lambda _: Opened(SessionRecord("stale", "default", "me", 0, ()), 0),
+    lambda talk: OpenFailed("STORE_ERROR", "no", talk.opening),
     lambda _: SpeechStarted(),
     lambda _: SpeechResumed(1),
     lambda _: heard("spoken", guess=1),
@@ -527,7 +615,7 @@ HAPPENINGS: list[Callable[[Talk], Happening]] = [
     lambda _: heard("spoken"),
     lambda _: heard("spoken", final=False),
     lambda _: heard(""),
-    lambda _: heard("clip", clip=True),
+    lambda _: heard("clip", clip=1),
     lambda _: HearingFailed("ENGINE_ERROR", "no"),
     lambda talk: TurnOver(talk.taking.turn.id if talk.taking.turn else "t0"),
     lambda _: Disconnected(),
@@ -552,7 +640,7 @@ def test_in_any_order_there_is_at_most_one_turn_and_no_opening_twice(  # noqa: P
         if isinstance(happening, Opened | OpenFailed):
             if not opening:
                 continue  # it only ever follows an Open
-            opening = False
+            opening = happening.number != talk.opening
         if isinstance(happening, TurnOver) and happening.turn == live:
             live = None
         for action in talk(happening):

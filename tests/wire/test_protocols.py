@@ -132,6 +132,8 @@ def test_neko_says_what_is_wrong(message: str | bytes, code: str) -> None:
         ({"type": "speak", "text": "hi", "voice": "joe"}, events.Recite("hi", "joe")),
         ({"type": "voice_state", "enabled": False}, events.SetSpoken(enabled=False)),
         ({"type": "voice_state", "speaking": True}, events.Ignored()),
+        ({"type": "voice_state", "enabled": None, "speaking": True}, events.Ignored()),
+        ({"type": "voice_state"}, events.SetSpoken(None)),
     ],
 )
 def test_cortex_commands(message: dict[str, Any], command: Command) -> None:

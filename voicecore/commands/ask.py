@@ -75,10 +75,9 @@ def run(args: argparse.Namespace) -> int:
     if args.output:
         write_wav(args.output, Pcm(exchange.samples(), MOUTH_HZ))
         console.print(f"The reply's sound is in {args.output}", highlight=False)
-    if args.timeline and exchange.spans:
-        title = (
-            f"From the last spoken sample to the first sound: {exchange.voice_to_voice_ms():.0f} ms"
-        )
+    latency_ms = exchange.voice_to_voice_ms()
+    if args.timeline and exchange.spans and latency_ms is not None:
+        title = f"From the last spoken sample to the first sound: {latency_ms:.0f} ms"
         write(args.timeline, timeline.svg(exchange.spans, title).encode())
     return 0 if exchange.sound else 1
 

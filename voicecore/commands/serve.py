@@ -20,6 +20,7 @@ from voicecore.commands.models import used_models
 from voicecore.commands.options import add_config_options
 from voicecore.commands.progress import open_progress
 from voicecore.config import Config
+from voicecore.errors import ConfigError
 from voicecore.host import Host, random_id, warm_engines
 from voicecore.metrics import Metrics
 from voicecore.server import Address, listening
@@ -84,7 +85,10 @@ def use_one_malloc_arena() -> None:
 def load_config(args: argparse.Namespace) -> Config:
     config = configfile.load(args.config, args.overrides)
     given = {key: getattr(args, key) for key in ("host", "port") if getattr(args, key) is not None}
-    return attrs.evolve(config, server=attrs.evolve(config.server, **given)) if given else config
+    try:
+        return attrs.evolve(config, server=attrs.evolve(config.server, **given))
+    except ValueError as error:
+        raise ConfigError(f"--port must be from 0 to 65535, not {args.port}.") from error
 
 
 def _announce(address: Address) -> None:
@@ -97,7 +101,6 @@ async def serve(config: Config, offline: bool, on_ready: Callable[[Address], Non
     Raises:
         VoicecoreError: in a group; it cannot start, or an engine cannot be loaded.
     """
-    begun_s = time.monotonic()
     files = await trio.to_thread.run_sync(ModelStore.of, config)
     store = SqliteStore(
         config.paths.data,
@@ -113,16 +116,38 @@ async def serve(config: Config, offline: bool, on_ready: Callable[[Address], Non
             await store.check()
             async with listening(host) as address:
                 if not offline:
-                    with open_progress(Console(stderr=True)) as progress:
-                        await ensure(used_models(config, files), store=files, progress=progress)
-                async with warm_engines(host, files):
-                    log.info("ready", url=address.url, seconds=round(time.monotonic() - begun_s, 2))
-                    on_ready(address)
-                    await host.stopping.wait()
+                    await _fetch(config, files, host.stopping)
+                if not host.stopping.is_set():
+                    await _serve_warm(host, files, address, on_ready)
         finally:
             with trio.move_on_after(2, shield=True):
                 await store.aclose()
         nursery.cancel_scope.cancel("the host has stopped")
+
+
+async def _serve_warm(
+    host: Host, files: ModelStore, address: Address, on_ready: Callable[[Address], None]
+) -> None:
+    begun_s = trio.current_time()
+    async with warm_engines(host, files):
+        if not host.stopping.is_set():
+            log.info("ready", url=address.url, seconds=round(trio.current_time() - begun_s, 2))
+            on_ready(address)
+        await host.stopping.wait()
+
+
+async def _fetch(config: Config, files: ModelStore, stopping: trio.Event) -> None:
+    """Fetch what is missing, unless the host is told to stop meanwhile."""
+    async with trio.open_nursery() as nursery:
+
+        async def stop() -> None:
+            await stopping.wait()
+            nursery.cancel_scope.cancel("the host is told to stop")
+
+        nursery.start_soon(stop)
+        with open_progress(Console(stderr=True)) as progress:
+            await ensure(used_models(config, files), store=files, progress=progress)
+        nursery.cancel_scope.cancel("all is fetched")
 
 
 async def _stop_on_signal(host: Host, everything: trio.CancelScope) -> None:

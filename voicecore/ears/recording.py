@@ -26,16 +26,22 @@ class RecordingBuffer:
 
     def __init__(self, max_ms: float) -> None:
         self._max_ms = max_ms
-        self._begin()
+        self._begin(0)
 
-    def _begin(self) -> None:
+    def _begin(self, clip: int) -> None:
+        self._clip = clip
         self._decoder: ClipDecoder | None = None
         self._ingest = Ingest()
         self._frames: list[Samples] = []
         self._failure: ClientError | None = None
 
     def feed(self, part: ClipPart) -> None:
-        """Take the next part; what is wrong with it is told at the end of the message."""
+        """Take the next part; what is wrong with it is told at the end of the message.
+
+        A part of another message ends the one before, whose own end was not taken.
+        """
+        if part.clip != self._clip:
+            self._begin(part.clip)
         if self._failure is not None:
             return
         if self._decoder is None:
@@ -62,7 +68,7 @@ class RecordingBuffer:
             ClientError: there was none, or it cannot be decoded.
         """
         decoder, frames, failure, ingest = self._decoder, self._frames, self._failure, self._ingest
-        self._begin()
+        self._begin(0)
         if failure is not None:
             raise failure
         if decoder is not None:
@@ -97,8 +103,8 @@ async def record(
             try:
                 found = pieces(buffer.close(), config.max_utterance_ms)
             except ClientError as error:
-                await inbox.send(HearingFailed(error.code, str(error), clip=True))
+                await inbox.send(HearingFailed(error.code, str(error), clip=part.clip))
                 continue
             for index, piece in enumerate(found, 1):
                 final = index == len(found)
-                await utterances.send(Take(piece, final, now_s, now_s, clip=True))
+                await utterances.send(Take(piece, final, now_s, now_s, clip=part.clip))

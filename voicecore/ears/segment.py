@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TypeAlias
 
 import attrs
@@ -158,7 +159,8 @@ class Take:
     final: bool
     zero_s: float
     ended_s: float
-    clip: bool = False
+    clip: int = 0
+    """Not 0: the number of the recorded message it is of."""
     guess: int = 0
     """The guess that holds the same speech; with ``tentative``, this is it."""
     tentative: bool = False
@@ -170,11 +172,13 @@ async def segment(
     utterances: trio.MemorySendChannel[Take],
     inbox: trio.MemorySendChannel[Happening],
     endpointer: Endpointer,
+    idle: Callable[[], bool],
 ) -> None:
     """Turn frames into utterances, and tell the conversation when speech begins.
 
     When recognition is behind this waits, the frames wait in their channel, and beyond that
-    channel's bound ingest drops them with a status.
+    channel's bound ingest drops them with a status. ``idle`` tells whether the recogniser has
+    nothing to do for any conversation; only then is a guess offered to it.
     """
     guess_s = endpointer.guess_ms / 1000
     with frames, utterances, inbox:
@@ -187,16 +191,20 @@ async def segment(
                     case Resumed(guess):
                         await inbox.send(SpeechResumed(guess))
                     case Guess():
-                        _offer(found, utterances, now_s - guess_s, now_s)
+                        _offer(found, utterances, idle, now_s - guess_s, now_s)
                     case Speech(samples, final, silence_ms, guess):
                         zero_s = now_s - silence_ms / 1000
                         await utterances.send(Take(samples, final, zero_s, now_s, guess=guess))
 
 
 def _offer(
-    guess: Guess, utterances: trio.MemorySendChannel[Take], zero_s: float, now_s: float
+    guess: Guess,
+    utterances: trio.MemorySendChannel[Take],
+    idle: Callable[[], bool],
+    zero_s: float,
+    now_s: float,
 ) -> None:
     """Have a guess recognised if recognition has nothing else to do: it yields to real work."""
     take = Take(guess.samples, True, zero_s, now_s, guess=guess.number, tentative=True)  # noqa: FBT003
-    if not utterances.statistics().current_buffer_used:
+    if idle() and utterances.statistics().tasks_waiting_receive:
         utterances.send_nowait(take)

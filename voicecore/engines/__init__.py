@@ -55,6 +55,11 @@ class Engines:
         return found
 
 
+def idle(engine: object) -> bool:
+    """Whether an engine has time for what may turn out not to be needed."""
+    return engine.idle() if isinstance(engine, ThreadedEngine) else True
+
+
 def threads_for(config: Config) -> dict[Kind, int]:
     """Share the cores out, where the configuration does not say.
 
@@ -134,4 +139,13 @@ async def open_engine(config: Config, kind: Kind, files: ModelFiles) -> AsyncIte
         yield engine
 
 
-__all__ = ["KINDS", "Engines", "find", "names", "open_engine", "open_engines", "threads_for"]
+__all__ = [
+    "KINDS",
+    "Engines",
+    "find",
+    "idle",
+    "names",
+    "open_engine",
+    "open_engines",
+    "threads_for",
+]

@@ -54,6 +54,10 @@ class ThreadedEngine(Generic[R, C]):
         """Requests that wait for a free thread, for the metrics."""
         return self._mailbox.statistics().tasks_waiting_send
 
+    def idle(self) -> bool:
+        """Whether a thread is free: a request would be worked on at once."""
+        return self._mailbox.statistics().tasks_waiting_receive > 0
+
     @asynccontextmanager
     async def stream(self, request: R) -> AsyncIterator[AsyncIterator[C]]:
         send, receive = trio.open_memory_channel[outcome.Outcome[C]](CHUNKS_AHEAD)

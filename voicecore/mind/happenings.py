@@ -14,12 +14,16 @@ from voicecore.store import SessionRecord, StoredMessage
 
 
 class Phase(enum.Enum):
-    """Where a conversation is; `turns.py` says what each means."""
+    """Where a conversation is."""
 
     IDLE = enum.auto()
+    """Nothing started yet (N.E.K.O. before ``start_session``); input is kept."""
     OPENING = enum.auto()
+    """The conversation is being loaded, or the engines still warm up; input is kept."""
     ACTIVE = enum.auto()
+    """Listening and answering."""
     PAUSED = enum.auto()
+    """After a pause or an end; input is ignored until the next start."""
 
 
 # --- what happens ---
@@ -30,12 +34,15 @@ class Opened:
     """The conversation asked for is loaded, and the engines are warm."""
 
     record: SessionRecord
+    number: int
+    """Of the `Open` it answers."""
 
 
 @attrs.frozen
 class OpenFailed:
     code: str
     message: str
+    number: int
 
 
 @attrs.frozen
@@ -61,8 +68,8 @@ class Heard:
     zero_s: float
     """When the last spoken sample arrived."""
     spans: tuple[events.Span, ...] = ()
-    clip: bool = False
-    """It was one recorded message, not the open microphone."""
+    clip: int = 0
+    """Not 0: the number of the recorded message it is of, rather than the open microphone."""
     guess: int = 0
     """Not 0: the person may go on; `SpeechResumed` with this number tells that they did."""
 
@@ -74,7 +81,7 @@ class HearingFailed:
     code: str
     message: str
     final: bool = True
-    clip: bool = False
+    clip: int = 0
 
 
 @attrs.frozen
@@ -114,7 +121,9 @@ class Open:
     """Load a conversation, in the background; `Opened` or `OpenFailed` follows."""
 
     session_id: str | None
-    latest: bool
+    number: int
+    """`Opened` and `OpenFailed` bear it; only the newest counts."""
+    latest: bool = False
     """With no id: continue this client's last conversation, if there is one."""
 
 

@@ -1,15 +1,6 @@
 """Who may speak, and what happens when: the rules of one conversation, without any I/O.
 
-`TurnTaking.feed` takes what happened and returns what is to be done. The theory:
-
-==================  ==========================================================================
-phase               meaning
-==================  ==========================================================================
-``IDLE``            nothing started yet (N.E.K.O. before `start_session`); input is kept
-``OPENING``         the conversation is being loaded, or engines still warm up; input is kept
-``ACTIVE``          listening and answering
-``PAUSED``          after pause or end: input is ignored until the next start
-==================  ==========================================================================
+`TurnTaking.feed` takes what happened and returns what is to be done. `Phase` says where it is.
 
 A turn begins with words, typed or recognised, and is one cancel scope. There is at most one. What
 the person said goes into the history when the turn begins; what was answered goes in when it ends,
@@ -20,7 +11,6 @@ first was interrupted before anything was heard: the model reads them as one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
 
 from voicecore import events
 from voicecore.engines.interface import Message
@@ -48,11 +38,13 @@ from voicecore.mind.happenings import (
     TurnOver,
 )
 from voicecore.mind.history import History
+from voicecore.mind.pieces import Clips, SpokenWords
 from voicecore.mind.turn import Turn, Words
 
-Actions: TypeAlias = Iterator[Action]
+Actions = Iterator[Action]
 
 BUSY = "A turn is already in progress — wait for it to finish"  # wire.md 2.1, word for word
+TOO_MANY = "Too many messages before the session started; this one was not kept."
 MAX_WAITING_TEXTS = 16
 """Typed messages kept while the conversation opens; a person types none, a script may."""
 
@@ -63,29 +55,22 @@ class TurnTaking:
     def __init__(
         self,
         *,
-        character: str,
         waits_for_start: bool,
         now_s: Callable[[], float],
         wall_s: Callable[[], float],
         played_ms: Callable[[], float],
         new_turn_id: Callable[[], str],
         max_turn_chars: int,
+        max_text_chars: int,
     ) -> None:
         """Begin with no conversation.
 
-        Args:
-            character: whom the person talks to.
-            waits_for_start: whether the client announces a session before it sends input.
-            now_s: the host's clock (`trio.current_time`).
-            wall_s: seconds since the epoch, for what is stored.
-            played_ms: how much of the running reply's sound was heard by now.
-            new_turn_id: makes ids, injected for simulations.
-            max_turn_chars: spoken words held before they go into the history.
+        ``now_s`` is the host's clock, ``wall_s`` gives seconds since the epoch for what is stored,
+        ``played_ms`` tells how much of the running reply's sound was heard by now.
         """
-        self._character = character
         self._now_s, self._played_ms = now_s, played_ms
         self._new_turn_id = new_turn_id
-        self._max_turn_chars = max_turn_chars
+        self._max_text_chars = max_text_chars
         self._waits_for_start = waits_for_start
         self.phase = Phase.IDLE
         self.turn: Turn | None = None
@@ -96,8 +81,10 @@ class TurnTaking:
         self._wrong_guess = 0
         self._speaking = 0  # utterances begun and not yet recognised
         self._spoken_replies = waits_for_start
-        self._said: list[str] = []  # recognised pieces of the turn being spoken
-        self._clip: list[str] = []  # the same of a recorded message
+        self._opening = 0  # number of the newest
+        self._opening_id: str | None = None
+        self._said = SpokenWords(max_turn_chars)
+        self.clips = Clips()
         self._kept: list[Words] = []  # to be answered when the conversation is open
         self._rules: dict[type, Callable[..., Actions]] = {
             events.Start: self._start,
@@ -115,7 +102,7 @@ class TurnTaking:
             Heard: self._heard,
             HearingFailed: self._hearing_failed,
             TurnOver: self._turn_over,
-            Disconnected: self._disconnected,
+            Disconnected: lambda _: self._cut("the client left", None),
         }
 
     @property
@@ -144,13 +131,16 @@ class TurnTaking:
         yield Emit(events.Preparing(start.mode))
         yield from self._open(None, latest=not start.fresh)
 
+    def _stop_opening(self) -> Actions:
+        if self.phase is Phase.OPENING:
+            self._opening += 1
+            yield StopOpening()
+
     def _pause(self, _: events.Pause) -> Actions:
-        yield from self._quiet("paused")
-        yield Emit(events.Paused())
+        yield from (*self._quiet("paused"), Emit(events.Paused()))
 
     def _end(self, _: events.End) -> Actions:
-        yield from self._quiet("ended")
-        yield from self._close_conversation()
+        yield from (*self._quiet("ended"), *self._close_conversation())
 
     def _close_conversation(self) -> Actions:
         session_id = self._history.session_id
@@ -162,32 +152,29 @@ class TurnTaking:
     def _quiet(self, reason: str) -> Actions:
         """Stop all that is in flight; input is ignored until the next start."""
         yield from self._cut(reason, events.Activity(self._turn_id()))
-        if self.phase is Phase.OPENING:
-            yield StopOpening()
+        yield from self._stop_opening()
         if self._listening:
             yield from self._deafen()
         self.phase, self._starting = Phase.PAUSED, False
         self._kept.clear()
 
-    def _disconnected(self, _: Disconnected) -> Actions:
-        yield from self._cut("the client left", None)
-
     def _new_conversation(self, _: events.NewConversation) -> Actions:
-        yield from self._cut("a new conversation begins", events.Stopped())
-        if self.phase is Phase.OPENING:
-            yield StopOpening()
-        self._kept.clear()
-        self._said.clear()
-        self._clip.clear()
+        if self._busy():
+            yield from self._drop_all("a new conversation begins")
+        yield from self._stop_opening()
+        self.clips.forget()
         if self._history.session_id is not None:
             yield from self._close_conversation()
         yield from self._open(None, latest=False)
 
     def _open(self, session_id: str | None, *, latest: bool) -> Actions:
         self.phase = Phase.OPENING
-        yield Open(session_id, latest)
+        self._opening, self._opening_id = self._opening + 1, session_id
+        yield Open(session_id, self._opening, latest)
 
     def _opened(self, opened: Opened) -> Actions:
+        if opened.number != self._opening:
+            return
         changed = self._history.session_id != opened.record.id
         self._history.open(opened.record)
         self.phase = Phase.ACTIVE
@@ -209,6 +196,8 @@ class TurnTaking:
             yield Listen()
 
     def _open_failed(self, failed: OpenFailed) -> Actions:
+        if failed.number != self._opening:
+            return
         self.phase = Phase.IDLE if self._history.session_id is None else Phase.ACTIVE
         self._kept.clear()
         yield Emit(events.Problem(failed.code, failed.message))
@@ -217,9 +206,9 @@ class TurnTaking:
             yield Emit(events.StartFailed(self._mode))
 
     def _deafen(self) -> Actions:
-        self._listening, self._speaking = False, 0
+        self._listening, self._speaking, self._wrong_guess = False, 0, 0
         self._said.clear()
-        self._clip.clear()
+        self.clips.forget()
         yield Deafen()
 
     # --- words in ---
@@ -236,6 +225,9 @@ class TurnTaking:
     def _refusal(self, text: str, *, barge_in: bool) -> events.Problem | None:
         if not text.strip():
             return events.Problem("EMPTY_MESSAGE", "Empty message")
+        if len(text) > self._max_text_chars:
+            problem = f"The text has {len(text)} characters; {self._max_text_chars} are allowed."
+            return events.Problem("TEXT_TOO_LONG", problem)
         if not barge_in and self._busy():
             return events.Problem("TURN_IN_PROGRESS", BUSY)
         return None
@@ -253,11 +245,12 @@ class TurnTaking:
             yield from self._cut(why, events.Activity(self._turn_id()))
             yield from self._answer(words)
         elif len(self._kept) == MAX_WAITING_TEXTS:
-            text = "Too many messages before the session started; this one was not kept."
-            yield Emit(events.Problem("TOO_MANY_MESSAGES", text))
+            yield Emit(events.Problem("TOO_MANY_MESSAGES", TOO_MANY))
         else:
             self._kept.append(words)
-            if self.phase is not Phase.OPENING and not self._waits_for_start:
+            opening = self.phase is Phase.OPENING and session_id in {None, self._opening_id}
+            if not opening and not self._waits_for_start:
+                yield from self._stop_opening()
                 yield from self._open(session_id, latest=False)
 
     def _release(self, turn: Turn, words: Words) -> Actions:
@@ -285,7 +278,7 @@ class TurnTaking:
         """Prepare the answer, unseen: the person has perhaps finished."""
         alone = self.turn is None and self._speaking == 1 and self.phase is Phase.ACTIVE
         if alone and heard.text and heard.guess > self._wrong_guess:
-            text = " ".join([*self._said, heard.text])
+            text = self._said.joined(heard.text)
             self.turn = self._new_turn(Words(text, "voice", heard.zero_s, heard.spans))
             self.turn.held = True
             yield Answer(self.turn, (*self._history.messages, Message("user", text)))
@@ -297,28 +290,28 @@ class TurnTaking:
             yield from self._heard_clip(heard)
         elif self.phase is Phase.ACTIVE:
             if heard.text:
-                self._said.append(heard.text)
+                # Before, so that the last piece always finds something to answer.
+                if overflow := self._said.overflow():
+                    yield self._history.said(overflow, "voice")
+                self._said.add(heard.text)
                 yield Emit(events.UserWords(heard.text, heard.confidence))
-            if sum(map(len, self._said)) > self._max_turn_chars:
-                yield self._history.said(" ".join(self._said), "voice")
-                self._said.clear()
             if heard.final:
                 yield from self._utterance_over(heard.zero_s, heard.spans)
 
     def _utterance_over(self, zero_s: float, spans: tuple[events.Span, ...] = ()) -> Actions:
         """Answer, unless the person has gone on speaking: then the turn is still theirs."""
         self._speaking = max(0, self._speaking - 1)
-        if self._said and not self._speaking:
-            text = " ".join(self._said)
-            self._said.clear()
+        if self._speaking:
+            return
+        if text := self._said.take():
             yield from self._take(Words(text, "voice", zero_s, spans), "more was said")
+        elif self.turn is not None and self.turn.held:
+            yield from self._cut("the guess was wrong", None)
 
     def _heard_clip(self, heard: Heard) -> Actions:
-        self._clip.append(heard.text)
-        if not heard.final:
+        text = self.clips.feed(heard)
+        if text is None:
             return
-        text = " ".join(filter(None, self._clip))
-        self._clip.clear()
         if self._busy():
             yield Emit(events.Problem("TURN_IN_PROGRESS", BUSY))
             return
@@ -331,13 +324,14 @@ class TurnTaking:
     def _hearing_failed(self, failed: HearingFailed) -> Actions:
         yield Emit(events.Problem(failed.code, failed.message))
         if failed.clip:
-            self._clip.clear()
+            self.clips.fail(failed.clip)
         elif failed.final and self.phase is Phase.ACTIVE:
             yield from self._utterance_over(self._now_s())
 
     def _set_spoken(self, spoken: events.SetSpoken) -> Actions:
-        self._spoken_replies = spoken.enabled
-        yield Emit(events.Spoken(spoken.enabled))
+        if spoken.enabled is not None:
+            self._spoken_replies = spoken.enabled
+        yield Emit(events.Spoken(self._spoken_replies))
 
     def _recite(self, recite: events.Recite) -> Actions:
         if (problem := self._refusal(recite.text, barge_in=False)) is not None:
@@ -373,9 +367,15 @@ class TurnTaking:
         yield from self._answered(turn, turn.text.strip(), interrupted=turn.problem is not None)
 
     def _stop(self, _: events.Stop) -> Actions:
+        yield from self._drop_all("stopped by the client")
+
+    def _drop_all(self, reason: str) -> Actions:
+        """End the turn, and what would become one; tell the client once."""
+        self._kept.clear()
+        self.clips.forget()
         if self.turn is None:
             yield Emit(events.Stopped())
-        yield from self._cut("stopped by the client", events.Stopped())
+        yield from self._cut(reason, events.Stopped())
 
     def _cut(self, reason: str, notice: events.Event | None) -> Actions:
         if self.turn is None:

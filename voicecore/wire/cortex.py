@@ -24,6 +24,9 @@ from voicecore.wire.protocol import (
     timeline_json,
 )
 
+PART_BYTES = 256 * 1024
+"""Recordings come in parts of any size and are taken in steps of this, so that bounds count."""
+
 
 class Cortex:
     """The translator for one client."""
@@ -83,16 +86,20 @@ class Cortex:
         return [events.Typed(text, session_id=optional_text(message, "sessionId"))]
 
     def _audio_chunk(self, message: Json) -> list[Command]:
-        return [events.ClipPart(bytes_field(message, "data"), optional_text(message, "format"))]
+        data, name = bytes_field(message, "data"), optional_text(message, "format")
+        steps = range(0, max(1, len(data)), PART_BYTES)
+        return [events.ClipPart(data[at : at + PART_BYTES], name) for at in steps]
 
     def _speak(self, message: Json) -> list[Command]:
         return [events.Recite(text_field(message, "text"), optional_text(message, "voice"))]
 
     def _voice_state(self, message: Json) -> list[Command]:
-        if "enabled" in message:
+        if message.get("enabled") is not None:
             return [events.SetSpoken(flag_field(message, "enabled", default=True))]
-        flag_field(message, "speaking", default=False)
-        return [events.Ignored()]
+        if message.get("speaking") is not None:
+            flag_field(message, "speaking", default=False)
+            return [events.Ignored()]
+        return [events.SetSpoken(None)]
 
     # --- to the client ---
 

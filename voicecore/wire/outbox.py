@@ -89,6 +89,11 @@ class Outbox:
         self._clock = PlaybackClock(ends_s=self._clock.ends_s)
         self._first_sound_s = None
 
+    @property
+    def held(self) -> bool:
+        """Whether the live turn is held back."""
+        return self._held is not None
+
     def release(self) -> None:
         """Let a turn that was held back go."""
         held, self._held = self._held or [], None
