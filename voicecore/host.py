@@ -74,9 +74,12 @@ async def warm_engines(host: Host, files: ModelFiles) -> AsyncIterator[Engines]:
         EngineError, EngineMissing, ModelError: an engine cannot be loaded.
     """
     async with open_engines(host.config, files) as engines:
-        await _prefill(host.config, engines)
-        host.room.open(engines)
-        yield engines
+        async with trio.open_nursery() as nursery:
+            host.room.open(engines)
+            # Nobody need wait for it: a person takes longer to ask their first question.
+            nursery.start_soon(_prefill, host.config, engines)
+            yield engines
+            nursery.cancel_scope.cancel("the host stops")
 
 
 async def _prefill(config: Config, engines: Engines) -> None:

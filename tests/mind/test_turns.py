@@ -256,10 +256,11 @@ def test_noise_alone_begins_no_turn() -> None:
 def test_a_monologue_goes_into_the_history_in_pieces_and_is_answered_once() -> None:
     talk = started(max_turn_chars=20)
     talk(SpeechStarted())
-    actions = talk(heard("a" * 15, final=False), heard("b" * 15, final=False))
+    actions = talk(*(heard(letter * 15, final=False) for letter in "abc"))
     assert remembered(actions) == [("user", f"{'a' * 15} {'b' * 15}", False)]
     assert answers(actions) == []
-    assert [turn.user_text for turn in answers(talk(heard("the end")))] == ["the end"]
+    last = talk(heard("the end"))
+    assert [turn.user_text for turn in answers(last)] == [f"{'c' * 15} the end"]
 
 
 def test_a_finished_turn_is_kept_whole() -> None:

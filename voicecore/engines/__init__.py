@@ -8,7 +8,7 @@ others return an `Engine` of their own.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
@@ -63,13 +63,13 @@ def idle(engine: object) -> bool:
 def threads_for(config: Config) -> dict[Kind, int]:
     """Share the cores out, where the configuration does not say.
 
-    A conversation first recognises, with nothing else to do, and then answers with the language
-    model and the voice at once. So recognition gets all the cores, and the other two share them:
-    each phase sums to the cores. (Silero and webrtcvad run for microseconds, in the main thread.)
+    What a person waits for gets all of them, one after the other: recognition, then the voice's
+    first phrase. The model writes on meanwhile, on half of them: it is ahead of the voice anyway.
+    Whisper's and the voice's threads sleep when they wait, so that more threads than cores cost
+    little; llama.cpp's spin. (Silero and webrtcvad run for microseconds, in the main thread.)
     """
     mine = cores()
-    voice = max(1, mine // 2)
-    share: dict[Kind, int] = {"vad": 1, "stt": mine, "llm": max(1, mine - voice), "tts": voice}
+    share: dict[Kind, int] = {"vad": 1, "stt": mine, "llm": max(1, mine // 2), "tts": mine}
     return {kind: section(config, kind).threads or share[kind] for kind in KINDS}
 
 
@@ -97,15 +97,34 @@ def find(kind: Kind, name: str) -> EntryPoint:
     return max(found, key=lambda entry: not entry.value.startswith("voicecore."))
 
 
-@asynccontextmanager
-async def _open_one(config: Config, kind: Kind, files: ModelFiles) -> AsyncIterator[Any]:
+async def _load(config: Config, kind: Kind, files: ModelFiles, loaded: dict[Kind, Any]) -> None:
     load = find(kind, section(config, kind).engine).load
     threads = threads_for(config)[kind]
 
     def make() -> Any:
         return load()(section(config, kind), files, threads=threads)
 
-    engine = await trio.to_thread.run_sync(make)
+    loaded[kind] = await trio.to_thread.run_sync(make)
+
+
+async def _load_all(config: Config, files: ModelFiles, kinds: Sequence[Kind]) -> dict[Kind, Any]:
+    """Load engines side by side; if one cannot be loaded, close the others."""
+    loaded: dict[Kind, Any] = {}
+    try:
+        async with trio.open_nursery() as nursery:
+            for kind in kinds:
+                nursery.start_soon(_load, config, kind, files, loaded)
+    except BaseException:
+        for engine in loaded.values():
+            if isinstance(engine, Native):
+                engine.close()
+        raise
+    return loaded
+
+
+@asynccontextmanager
+async def _serving(engine: Any) -> AsyncIterator[Any]:
+    """Give a loaded engine what it needs to serve, and close it at the end."""
     if isinstance(engine, Native):
         async with open_threaded(lambda: engine) as threaded:
             yield threaded
@@ -123,19 +142,19 @@ async def open_engines(config: Config, files: ModelFiles) -> AsyncIterator[Engin
     """Load and warm up all four engines; leaving closes them.
 
     Raises:
-        EngineMissing, EngineError, ModelError: which one, why, and the command that mends it.
+        EngineMissing, EngineError, ModelError: in a group: which one, why, and what mends it.
     """
     async with AsyncExitStack() as stack:
-        opened = {
-            kind: await stack.enter_async_context(_open_one(config, kind, files)) for kind in KINDS
-        }
+        loaded = await _load_all(config, files, KINDS)
+        opened = {kind: await stack.enter_async_context(_serving(loaded[kind])) for kind in KINDS}
         yield Engines(**opened)
 
 
 @asynccontextmanager
 async def open_engine(config: Config, kind: Kind, files: ModelFiles) -> AsyncIterator[Any]:
     """Load a single engine, for commands and benchmarks that need only one."""
-    async with _open_one(config, kind, files) as engine:
+    loaded = await _load_all(config, files, [kind])
+    async with _serving(loaded[kind]) as engine:
         yield engine
 
 

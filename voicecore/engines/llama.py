@@ -44,10 +44,10 @@ It lowers only what would go on with a sequence of words already there, so that 
 run in circles. ``repeat_penalty`` lowers every word already there, the question's own included: at
 1.1 SmolLM2 avoids "France" when asked about France."""
 
-CACHE_MIB = 64
+CACHE_MIB = 32
 """For the conversations that are not being answered now. A conversation's state moves here when
 another needs its place, and back when it goes on. SmolLM2-135M takes 22.5 KiB a token (30 layers,
-3 heads of 64, keys and values of 16 bits), so this holds 2,900 tokens."""
+3 heads of 64, keys and values of 16 bits), so this holds 1,400 tokens."""
 
 ENDING_SHARE = 0.6
 """From this part of ``max_tokens`` on, the end of a sentence ends the reply, rather than the last
