@@ -25,6 +25,7 @@ from voicecore.engines.interface import (
     Usage,
     Utterance,
 )
+from voicecore.mind.prompt import build_prompt
 from voicecore.weights.files import ModelStore
 
 FAKES = Config(
@@ -149,6 +150,20 @@ async def test_a_reply_is_text_and_then_its_cost(config: Config, model_files: Mo
     assert usage.tokens_in > 0
     assert 0 < usage.tokens_out <= 20
     assert usage.model
+
+
+@pytest.mark.model
+async def test_a_question_asked_twice_gets_the_same_answer(model_files: ModelStore) -> None:
+    question, answer = "What is the capital of France?", "The capital of France is Paris."
+    prompt = build_prompt(
+        Config().character("default").prompt,  # type: ignore[union-attr] # it always exists
+        (Message("user", question), Message("assistant", answer), Message("user", question)),
+        budget_tokens=2_048,
+        max_tokens=60,
+    )
+    async with open_engine(REAL, "llm", model_files) as llm:
+        found = await chunks(llm, prompt)
+    assert "Paris" in "".join(chunk.text for chunk in found if isinstance(chunk, Delta))
 
 
 # --- voice ---

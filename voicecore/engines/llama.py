@@ -44,6 +44,10 @@ It lowers only what would go on with a sequence of words already there, so that 
 run in circles. ``repeat_penalty`` lowers every word already there, the question's own included: at
 1.1 SmolLM2 avoids "France" when asked about France."""
 
+DRY_TOKENS = 24
+"""How far back it looks: over the reply, and not over the answers before. Over the whole
+conversation, France's capital was London when it was asked for a second time."""
+
 CACHE_MIB = 32
 """For the conversations that are not being answered now. A conversation's state moves here when
 another needs its place, and back when it goes on. SmolLM2-135M takes 22.5 KiB a token (30 layers,
@@ -185,6 +189,7 @@ class Llama:
             "top_p": config.top_p,
             "repeat_penalty": config.repeat_penalty,
             "dry_multiplier": DRY_MULTIPLIER,
+            "dry_penalty_last_n": DRY_TOKENS,
             "seed": SEED,
             "cache_prompt": True,
             "stream": True,
