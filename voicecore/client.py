@@ -63,9 +63,6 @@ class Exchange:
     sound: list[tuple[float, Samples]] = attrs.field(factory=list)
     """When each piece of the answer arrived, and its samples (48 kHz)."""
     last_spoken_s: float = 0.0
-    text_s: float | None = None
-    text_complete_s: float | None = None
-    """When the host said that the reply's text was complete."""
 
     def samples(self) -> Samples:
         return np.concatenate([piece for _, piece in self.sound]) if self.sound else SILENCE
@@ -183,15 +180,12 @@ class NekoClient:
                 case {"type": "user_transcript", "text": str(text)}:
                     exchange.heard = f"{exchange.heard} {text}".strip()
                 case {"type": "text", "text": str(text)}:
-                    exchange.text_s = exchange.text_s or trio.current_time()
                     exchange.reply += text
                 case {"type": "audio", "audio_data": str(data)}:
                     samples = decode_s16le(base64.b64decode(data))
                     exchange.sound.append((trio.current_time(), samples))
                 case {"type": "status", "message": str(text)}:
                     exchange.statuses.append(text)
-                case {"type": "system", "data": "turn end"}:
-                    exchange.text_complete_s = trio.current_time()
                 case {"type": "timeline", "spans": list(spans)}:
                     exchange.spans = spans
                     return

@@ -157,8 +157,6 @@ class LlmConfig(EngineConfig):
     """From the question to the first word of the reply; then the turn fails with a status."""
     between_tokens_timeout_ms: int = attrs.field(default=10_000, validator=gt(0))
     """A reply that pauses longer has failed; what was said of it stays said."""
-    sees_images: bool = False
-    """True for a model that takes pictures."""
     price_in_per_million: float = attrs.field(default=0.0, validator=ge(0))
     """USD for a million prompt tokens; 0 for a local model."""
     price_out_per_million: float = attrs.field(default=0.0, validator=ge(0))

@@ -155,8 +155,8 @@ class Llama:
         """
         if any(message.images for message in prompt.messages):
             raise EngineError(
-                f"The model {self._config.model} takes no pictures. Leave llm.sees_images off, or "
-                "use a model that sees, through the openai engine."
+                f"The model {self._config.model} takes no pictures. Use one that does, "
+                "through the openai engine."
             )
         with self._slots.taken(prompt.messages) as where:
             self._generate({**self._request(prompt), **where}, emit)
