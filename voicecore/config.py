@@ -68,7 +68,7 @@ class EarsConfig:
     """Kept from before speech was noticed: soft first consonants begin there."""
     onset_ms: int = attrs.field(default=100, validator=gt(0))
     """Voiced time, within a window of twice that, that makes speech of a sound."""
-    guess_ms: int = attrs.field(default=80, validator=gt(0))
+    guess_ms: int = attrs.field(default=40, validator=gt(0))
     """Silence after which the answer is prepared, unheard, in case the turn is over. It is thrown
     away if the person goes on."""
     endpoint_ms: int = attrs.field(default=440, validator=gt(0))

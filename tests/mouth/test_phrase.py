@@ -111,6 +111,28 @@ def test_the_first_phrase_ends_at_a_clause(text: str, first: str) -> None:
     assert texts_of(text)[0] == first
 
 
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        (
+            "The sky appears so very blue because light is scattered.",
+            "The sky appears so very blue",
+        ),
+        ("It is blue because I say so, and that is it.", "It is blue because I say so,"),
+        ("The sky appears blue in Band and elsewhere.", "The sky appears blue in Band"),
+        ("The sky appears blue in `a if b` and elsewhere.", "The sky appears blue in `a if b`"),
+        ("The sky appears so very blue android.", "The sky appears so very blue android."),
+    ],
+)
+def test_the_first_phrase_ends_before_a_joining_word(text: str, first: str) -> None:
+    assert texts_of(text)[0] == first
+
+
+def test_another_languages_joining_words_are_not_known() -> None:
+    text = "Das ist ein langer Satz and er hat kein Komma."
+    assert texts_of(text, language="de") == [text]
+
+
 def test_only_the_first_phrase_ends_at_a_clause() -> None:
     text = "Well of course, I can. It is easy, you see, and quick, too."
     assert texts_of(text) == [

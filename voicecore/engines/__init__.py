@@ -64,9 +64,10 @@ def threads_for(config: Config) -> dict[Kind, int]:
     """Share the cores out, where the configuration does not say.
 
     What a person waits for gets all of them, one after the other: recognition, then the voice's
-    first phrase. The model writes on meanwhile, on half of them: it is ahead of the voice anyway.
-    Whisper's and the voice's threads sleep when they wait, so that more threads than cores cost
-    little; llama.cpp's spin. (Silero and webrtcvad run for microseconds, in the main thread.)
+    first phrase. The model writes on meanwhile, on half of them and giving way (`llama.NICENESS`):
+    it is ahead of the voice anyway. Whisper's and the voice's threads sleep when they wait, so
+    that more threads than cores cost little; llama.cpp's spin. (Silero and webrtcvad run for
+    microseconds, in the main thread.)
     """
     mine = cores()
     share: dict[Kind, int] = {"vad": 1, "stt": mine, "llm": max(1, mine // 2), "tts": mine}

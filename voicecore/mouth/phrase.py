@@ -1,8 +1,8 @@
 """A reply's text, as it is generated, cut into phrases worth speaking; the first one short.
 
 A phrase ends at a line's end, at a sentence's end, and, for the first phrase only, at a clause's
-end, so that the voice can begin early. Every decision is made by one character at a time, so how
-the text was chunked cannot matter.
+end or before a word that begins one, so that the voice can begin early. Every decision is made by
+one character at a time, so how the text was chunked cannot matter.
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ import unicodedata
 import attrs
 
 from voicecore.mouth.markup import Markup, Place
-from voicecore.mouth.sentences import CLAUSE_MARKS, SENTENCE_MARKS, SPACED_DASHES, Mark
+from voicecore.mouth.sentences import (
+    CLAUSE_MARKS,
+    JOINING_WORDS,
+    SENTENCE_MARKS,
+    SPACED_DASHES,
+    Mark,
+)
 from voicecore.mouth.speakable import base_language, speakable
 
 _ZERO_WIDTH_JOINER = "\u200d"
@@ -46,8 +52,9 @@ class Phraser:
     White space between two phrases leads the second. The rest of a URL that was cut is silent.
 
     Args:
-        first_phrase_chars: from this length on the first phrase may end at a clause. A phrase with
-            nothing to say does not count as the first.
+        first_phrase_chars: from this length on the first phrase may end at a clause, and from twice
+            this length before a word such as "because". A phrase with nothing to say does not count
+            as the first.
         max_phrase_chars: no phrase's text is longer.
         language: of the text, an ISO 639-1 code such as ``en`` (a region may follow).
     """
@@ -63,6 +70,7 @@ class Phraser:
         self._first_chars = first_phrase_chars
         self._max_chars = max_phrase_chars
         self._language = base_language(language)
+        self._joining = JOINING_WORDS.get(self._language, frozenset())
         self._markup = Markup()
         self._pending = ""
         self._spoken_yet = False
@@ -84,6 +92,7 @@ class Phraser:
             else:
                 self._settle_mark(char, phrases)
                 self._end_mute(char, phrases)
+                self._meet_joining_word(char, phrases)
             if len(self._pending) >= self._max_chars:
                 self._cut_long(char, phrases)
             self._append(char)
@@ -126,6 +135,13 @@ class Phraser:
             if self._pending:
                 self._emit(len(self._pending), phrases)
             self._muted = False
+
+    def _meet_joining_word(self, char: str, phrases: list[Phrase]) -> None:
+        at = self._space
+        if self._spoken_yet or char != " " or at < 2 * self._first_chars:
+            return
+        if self._markup.place is Place.TEXT and self._pending[at:].strip() in self._joining:
+            self._emit(at, phrases)
 
     def _cut_long(self, following: str, phrases: list[Phrase]) -> None:
         self._note_space(following, self._markup.place)

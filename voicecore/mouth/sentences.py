@@ -7,6 +7,7 @@ character that follows, until it knows.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Literal
 
@@ -48,6 +49,12 @@ _ORDINAL_DOT = _words("cs da de et fi hr hu is lt lv nb nn no pl sk sl sr tr")
 _LAST_WORD = re.compile(r"[^\s(\[{<\"'“‘«*_—/-]*\Z")
 _DOTTED = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
 _LIST_NUMBER = re.compile(r"[\s>*_#+-]*[0-9]{1,4}")
+
+
+JOINING_WORDS: Mapping[str, frozenset[str]] = {
+    "en": _words("and or but because so which who that when where while if although though"),
+}
+"""Words that begin a clause with no mark before them, where a reader may take a breath."""
 
 
 class Ending(Enum):
