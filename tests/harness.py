@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
@@ -13,25 +13,25 @@ import attrs
 import numpy as np
 import trio
 import trio_websocket
-from trio.testing import memory_stream_pair
+from trio.testing import memory_stream_pair, wait_all_tasks_blocked
 
 from voicecore.audio import Samples, encode_s16le
 from voicecore.config import CharacterConfig, Config
 from voicecore.engines import Engines
 from voicecore.engines.fake import FakeEngine, FakeVad, fake_llm, fake_stt, fake_tts, tone
 from voicecore.engines.interface import (
-    Delta,
+    LlmChunk,
     Prompt,
     SpeechChunk,
     SpeechRequest,
     Transcript,
-    Usage,
     Utterance,
 )
 from voicecore.host import EngineRoom, Host
 from voicecore.metrics import Metrics
-from voicecore.server import Lobby, handle_connection
+from voicecore.server import handle_connection
 from voicecore.store import MemoryStore, Store
+from voicecore.tools.tool import Tool
 
 PLAIN = Config(characters={"default": CharacterConfig(prompt="Be brief.")})
 """The default character without its example exchanges, so that prompts are easy to read."""
@@ -42,7 +42,7 @@ Received = dict[str, Any]
 @attrs.define
 class Fakes:
     stt: FakeEngine[Utterance, Transcript] = attrs.field(factory=fake_stt)
-    llm: FakeEngine[Prompt, Delta | Usage] = attrs.field(factory=fake_llm)
+    llm: FakeEngine[Prompt, LlmChunk] = attrs.field(factory=fake_llm)
     tts: FakeEngine[SpeechRequest, SpeechChunk] = attrs.field(factory=fake_tts)
 
     def engines(self) -> Engines:
@@ -141,7 +141,6 @@ class Stage:
     host: Host
     fakes: Fakes
     nursery: trio.Nursery
-    lobby: Lobby
 
     @asynccontextmanager
     async def connect(
@@ -150,7 +149,7 @@ class Stage:
         """Connect a client; its connection is served in the nursery ``within``."""
         ours, theirs = memory_stream_pair()
         serving = within or self.nursery
-        serving.start_soon(handle_connection, self.host, self.lobby, theirs)
+        serving.start_soon(handle_connection, self.host, theirs)
         async with trio.open_nursery() as nursery:
             socket = await trio_websocket.wrap_client_stream(
                 nursery,
@@ -168,7 +167,7 @@ class Stage:
     async def get(self, path: str, method: str = "GET") -> tuple[int, bytes]:
         """Ask over plain HTTP; return status and body."""
         ours, theirs = memory_stream_pair()
-        self.nursery.start_soon(handle_connection, self.host, self.lobby, theirs)
+        self.nursery.start_soon(handle_connection, self.host, theirs)
         await ours.send_all(f"{method} {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
         answer = b""
         while data := await ours.receive_some():
@@ -184,6 +183,7 @@ async def open_stage(
     *,
     store: Store | None = None,
     warm: bool = True,
+    tools: Sequence[Tool] = (),
 ) -> AsyncIterator[Stage]:
     """Open a host; on leaving it stops, and nothing of it may be left."""
     fakes = fakes or Fakes()
@@ -195,11 +195,22 @@ async def open_stage(
         EngineRoom(fakes.engines() if warm else None),
         wall_s=lambda: 1_000.0,
         new_id=lambda: f"id{next(ids)}",
+        tools={tool.name: tool for tool in tools},
     )
-    lobby = Lobby()
     async with trio.open_nursery() as nursery:
-        yield Stage(host, fakes, nursery, lobby)
+        workshop: trio.CancelScope = await nursery.start(_keep_workshop_open, host)
+        yield Stage(host, fakes, nursery)
         host.stopping.set()
         with trio.fail_after(30):
-            await lobby.empty()
+            await host.presence.empty()
+        workshop.cancel()
     assert fakes.listening() == 0
+
+
+async def _keep_workshop_open(
+    host: Host, task_status: trio.TaskStatus[trio.CancelScope] = trio.TASK_STATUS_IGNORED
+) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(host.workshop.keep_open)
+        await wait_all_tasks_blocked()
+        task_status.started(nursery.cancel_scope)

@@ -60,7 +60,7 @@ async def cancelled_at(step: int, path: str) -> bool:
                 await conversation(client, path)
         trio.lowlevel.remove_instrument(cancel)
         with trio.fail_after(30):
-            await stage.lobby.empty()
+            await stage.host.presence.empty()
         assert fakes.listening() == 0
         # The host lives, and serves the next client.
         async with stage.connect("/ws") as other:

@@ -104,7 +104,7 @@ async def test_silent_and_garbled_connections_are_answered_and_let_go(
         status, _ = await stage.get("/ bad path")
         assert status == 400
         ours, theirs = memory_stream_pair()
-        stage.nursery.start_soon(handle_connection, stage.host, stage.lobby, theirs)
+        stage.nursery.start_soon(handle_connection, stage.host, theirs)
         begun_s = trio.current_time()
         answer = bytes(await ours.receive_some())
         assert answer.startswith(b"HTTP/1.1 408")

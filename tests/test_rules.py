@@ -36,7 +36,7 @@ def in_folder(module: str, *folders: str) -> bool:
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_follow_the_flow(module: str) -> None:
     found = set(imports(module))
-    if in_folder(module, "ears", "mind", "mouth", "engines", "store", "weights"):
+    if in_folder(module, "ears", "eyes", "mind", "mouth", "engines", "tools", "store", "weights"):
         assert not [name for name in found if name.startswith("voicecore.wire")]
         assert not found & {"voicecore.session", "voicecore.server", "voicecore.host"}
     if in_folder(module, "engines") and module.split("/")[1] not in TRIO_ENGINES:
@@ -69,7 +69,8 @@ def test_functions_and_modules_stay_small() -> None:
     assert lengths[len(lengths) * 9 // 10] <= 25
 
 
-def test_there_is_one_broad_catch_and_it_is_at_the_session_boundary() -> None:
+def test_broad_catches_stand_only_at_the_boundaries() -> None:
+    """One around each connection, one around people's own functions, one around the MCP SDK."""
     broad = [
         module
         for module in MODULES
@@ -78,4 +79,4 @@ def test_there_is_one_broad_catch_and_it_is_at_the_session_boundary() -> None:
         and isinstance(node.type, ast.Name)
         and node.type.id == "Exception"
     ]
-    assert broad == ["server.py"]
+    assert sorted(broad) == ["server.py", "tools/function.py", "tools/mcp/faults.py"]

@@ -36,6 +36,14 @@ class ServerConfig:
     """Of a typed message, or of a text to be spoken: twice what a small model's context holds."""
     max_bad_messages: int = attrs.field(default=10, validator=gt(0))
     """Malformed frames in a row until the connection is closed with 1008 (wire.md)."""
+    max_sessions_per_address: int = attrs.field(default=8, validator=gt(0))
+    """Live sockets of one client address: a page in a loop must not take all places."""
+    character: str = "default"
+    """The active character: who answers ``/ws``, and whom a client of an unknown name is sent to.
+    Changing it while the host runs sends the clients of the old one to the new one."""
+    dialect: Literal["auto", "documented", "native"] = "auto"
+    """How the host speaks N.E.K.O.: as documented, as the shipped clients understand it, or
+    ``auto``: as documented until a client shows that it is a shipped one."""
     request_timeout_ms: int = attrs.field(default=10_000, validator=gt(0))
     """For a complete HTTP request head, so that silent connections do not pile up."""
     drain_ms: int = attrs.field(default=3_000, validator=ge(0))
@@ -157,10 +165,13 @@ class LlmConfig(EngineConfig):
     """From the question to the first word of the reply; then the turn fails with a status."""
     between_tokens_timeout_ms: int = attrs.field(default=10_000, validator=gt(0))
     """A reply that pauses longer has failed; what was said of it stays said."""
-    price_in_per_million: float = attrs.field(default=0.0, validator=ge(0))
-    """USD for a million prompt tokens; 0 for a local model."""
-    price_out_per_million: float = attrs.field(default=0.0, validator=ge(0))
-    """USD for a million reply tokens."""
+    sees: bool = False
+    """openai only: the model takes pictures."""
+    tools: Literal["auto", "native", "text", "off"] = "auto"
+    """How the model is told of its character's tools: by the server's own interface (``native``,
+    openai only), in its prompt (``text``), or not at all. ``auto``: ``native`` if the engine can,
+    else not: models too small to use tools are confused by them. A call it writes is run all the
+    same."""
 
 
 @attrs.frozen(kw_only=True)
@@ -211,6 +222,86 @@ Assistant: The capital of Spain is Madrid."""
     """Of the voice; without it, ``tts.speed``."""
     language: str | None = None
     """What is spoken to it; without it, ``stt.language``."""
+    greeting: str = ""
+    """Said at the start of a new conversation."""
+    model: str | None = None
+    """A language model of its own; without it, ``llm.model``. Loaded when the host starts."""
+    tools: tuple[str, ...] = ("*",)
+    """The tools it may use, ``*`` for all that are allowed; ``voicecore tools`` lists them."""
+
+
+@attrs.frozen(kw_only=True)
+class EyesConfig:
+    """Pictures and files that a person shows."""
+
+    max_picture_bytes: int = attrs.field(default=10 * 1024 * 1024, validator=gt(0))
+    """Of one picture as it is sent (wire.md 1.2)."""
+    max_picture_pixels: int = attrs.field(default=40_000_000, validator=gt(0))
+    """Of one picture unpacked: an 8K screen has 33 million. A few kB can unpack to gigabytes."""
+    side_px: int = attrs.field(default=1024, validator=[ge(64), le(8192)])
+    """Pictures are scaled down to this longer side: what most models look at anyway."""
+    max_files: int = attrs.field(default=8, validator=gt(0))
+    """Files with one message."""
+    max_file_bytes: int = attrs.field(default=10 * 1024 * 1024, validator=gt(0))
+    """Of one file."""
+    max_document_chars: int = attrs.field(default=20_000, validator=gt(0))
+    """Of one file's text given to the model; the rest is left out, and the model is told."""
+
+
+@attrs.frozen(kw_only=True)
+class ToolsConfig:
+    """What a character may do besides talking."""
+
+    functions: tuple[str, ...] = ()
+    """Python functions of your own, as ``package.module:function``."""
+    allow: tuple[str, ...] = ()
+    """Dangerous tools that may be used all the same, by name; without this they are off."""
+    deny: tuple[str, ...] = ()
+    """Tools nobody may use, by name; ``*`` for all."""
+    timeout_ms: int = attrs.field(default=30_000, validator=gt(0))
+    """For one call; then it is cancelled, and the model is told."""
+    max_running: int = attrs.field(default=4, validator=gt(0))
+    """Calls running at once for one client; more wait their turn."""
+    max_waiting: int = attrs.field(default=32, validator=gt(0))
+    """Calls, timers included, that one client may have waiting or running."""
+    max_rounds: int = attrs.field(default=4, validator=gt(0))
+    """Times the model may call tools within one turn; then it must answer."""
+    max_result_chars: int = attrs.field(default=4_000, validator=gt(0))
+    """Of one result given to the model; the rest is left out, and the model is told."""
+    filler_ms: int = attrs.field(default=1_000, validator=gt(0))
+    """A tool that takes longer has the person told, once a turn, that it is at work."""
+    filler: str = "One moment, please."
+    """What is said then; empty for nothing."""
+
+
+@attrs.frozen(kw_only=True)
+class McpServerConfig:
+    """A server of tools that speaks the Model Context Protocol: a program, or an address."""
+
+    command: str = ""
+    """The program, spoken with over its standard input and output."""
+    args: tuple[str, ...] = ()
+    """Its arguments."""
+    env: Mapping[str, str] = attrs.field(factory=dict)
+    """Added to the little of the environment that it gets (PATH, HOME and the like)."""
+    url: str = ""
+    """Or the address of a server that runs already (streamable HTTP)."""
+    token_env: str = ""
+    """The environment variable that holds its bearer token."""
+    dangerous: bool = True
+    """Its tools must be allowed by name (``tools.allow``). False trusts them all."""
+    start_timeout_ms: int = attrs.field(default=10_000, validator=gt(0))
+    """For it to start and list its tools; the host runs without it beyond."""
+
+
+@attrs.frozen(kw_only=True)
+class PriceConfig:
+    """What a model costs, in USD."""
+
+    in_per_million: float = attrs.field(default=0.0, validator=ge(0))
+    """For a million prompt tokens."""
+    out_per_million: float = attrs.field(default=0.0, validator=ge(0))
+    """For a million reply tokens."""
 
 
 @attrs.frozen(kw_only=True)
@@ -254,6 +345,10 @@ class Config:
     tts: TtsConfig = attrs.field(factory=TtsConfig)
     mouth: MouthConfig = attrs.field(factory=MouthConfig)
     characters: Mapping[str, CharacterConfig] = attrs.field(factory=dict)
+    eyes: EyesConfig = attrs.field(factory=EyesConfig)
+    tools: ToolsConfig = attrs.field(factory=ToolsConfig)
+    mcp: Mapping[str, McpServerConfig] = attrs.field(factory=dict)
+    prices: Mapping[str, PriceConfig] = attrs.field(factory=dict)
     models: Mapping[str, OwnModelConfig] = attrs.field(factory=dict)
     logs: LogConfig = attrs.field(factory=LogConfig)
 
@@ -261,3 +356,8 @@ class Config:
         """Return the named character; ``default`` exists without being configured."""
         found = self.characters.get(name)
         return CharacterConfig() if found is None and name == "default" else found
+
+    def cost_usd(self, model: str, tokens_in: int, tokens_out: int) -> float:
+        """What a turn of this model costs; nothing if it has no price."""
+        price = self.prices.get(model, PriceConfig())
+        return (tokens_in * price.in_per_million + tokens_out * price.out_per_million) / 1_000_000

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections import ChainMap
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import cast
 
 import attrs
 import trio
 
-from voicecore.config import Config
+from voicecore.config import CharacterConfig, Config
 from voicecore.engines import Engines, open_engines
 from voicecore.engines.interface import Llm, Message, ModelFiles, Prompt
 from voicecore.engines.worker import ThreadedEngine
 from voicecore.metrics import Metrics
 from voicecore.mind.prompt import build_prompt
+from voicecore.presence import Presence
 from voicecore.store import Store
+from voicecore.tools.catalog import allowed, for_character, load_tools, warn_of_missing
+from voicecore.tools.mcp import open_mcp
+from voicecore.tools.tasks import Surroundings, Workshop
+from voicecore.tools.tool import Tool
 
 MAX_PREFILLED = 3
 """Characters whose prompts are computed at the start; each takes about a second on one core."""
@@ -51,11 +58,12 @@ def random_id() -> str:
     return uuid.uuid4().hex
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Host:
     """Everything a session needs that is not its own. Each part can be replaced in a simulation."""
 
     config: Config
+    """As it is now: `reload` replaces it while conversations run."""
     store: Store
     metrics: Metrics
     room: EngineRoom = attrs.field(factory=EngineRoom)
@@ -64,6 +72,59 @@ class Host:
     wall_s: Callable[[], float] = time.time
     """Seconds since the epoch, for what is stored; nothing is timed with it."""
     new_id: Callable[[], str] = random_id
+    presence: Presence = attrs.field(factory=Presence)
+    tools: Mapping[str, Tool] = attrs.field(factory=dict)
+    """All that were found, those included that the configuration does not allow."""
+    load: Callable[[], Config] | None = None
+    """Reads the configuration again; None if the host was started without a file."""
+    active: str = attrs.field(init=False)
+    """The character that is the active one."""
+    workshop: Workshop = attrs.field(init=False)
+
+    @active.default
+    def _active(self) -> str:
+        return self.config.server.character
+
+    @workshop.default
+    def _workshop(self) -> Workshop:
+        around = Surroundings(
+            folder=self.config.paths.data / "tools",
+            wall_s=self.wall_s,
+            new_id=self.new_id,
+            tell=self.presence.tell_client,
+            notify=self.presence.notify,
+            observe=self.metrics.tool_called,
+        )
+        return Workshop(self.config.tools, around)
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a character of this name."""
+        return self.config.character(name) is not None
+
+    def character(self, name: str) -> CharacterConfig:
+        """The character of this name; the default one if a reload has removed it."""
+        return self.config.character(name) or self.config.characters.get(
+            "default", CharacterConfig()
+        )
+
+    def tools_for(self, profile: CharacterConfig) -> Mapping[str, Tool]:
+        """The tools this character may use."""
+        return for_character(allowed(self.tools, self.config.tools), profile.tools)
+
+
+@asynccontextmanager
+async def open_tools(host: Host) -> AsyncIterator[None]:
+    """Find the tools and start the servers that bring more.
+
+    Raises:
+        ConfigError: one of them is not as it should be. A server that does not start is none.
+    """
+    own = await trio.to_thread.run_sync(load_tools, host.config.tools)
+    async with open_mcp(host.config.mcp, taken=own) as theirs:
+        # Own tools first: where not all fit into a prompt, the last are left out.
+        host.tools = ChainMap(cast("dict[str, Tool]", theirs), dict(own))
+        warn_of_missing(host.tools, host.config)
+        yield
 
 
 @asynccontextmanager
@@ -92,6 +153,7 @@ async def _prefill(config: Config, engines: Engines) -> None:
         return
     names = list(dict.fromkeys([*config.characters, "default"]))[-MAX_PREFILLED:]
     for profile in filter(None, map(config.character, names)):
+        llm = engines.llm_for(profile.model)
         prompt = build_prompt(
             profile.prompt,
             (Message("user", "Hello."),),
@@ -100,7 +162,7 @@ async def _prefill(config: Config, engines: Engines) -> None:
         )
         async with trio.open_nursery() as nursery:
             for _ in range(config.llm.parallel):
-                nursery.start_soon(_answer_unheard, engines.llm, prompt)
+                nursery.start_soon(_answer_unheard, llm, prompt)
 
 
 async def _answer_unheard(llm: Llm, prompt: Prompt) -> None:

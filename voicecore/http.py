@@ -17,6 +17,10 @@ MAX_HEAD_BYTES = 16 * 1024
 """Request line and headers; h11's own limit, which cites nginx's and Apache's."""
 
 
+MAX_BODY_BYTES = 64 * 1024
+"""Of a request to change something: a name, or nothing at all."""
+
+
 class BadRequest(Exception):
     """The client does not speak HTTP, or was too slow to say so."""
 
@@ -69,6 +73,24 @@ async def read_head(stream: trio.abc.ReceiveStream) -> Head | None:
             return None
         raw += data
         connection.receive_data(data)
+
+
+async def read_body(stream: trio.abc.ReceiveStream, head: Head) -> bytes:
+    """Read the body of a request whose head was read.
+
+    Raises:
+        BadRequest: it is too long, of no stated length, or ends early.
+    """
+    length = head.header("content-length") or "0"
+    if not length.isdigit() or int(length) > MAX_BODY_BYTES or head.header("transfer-encoding"):
+        raise BadRequest(f"a body needs a Content-Length of at most {MAX_BODY_BYTES}")
+    body = bytearray(head.raw.partition(b"\r\n\r\n")[2])
+    while len(body) < int(length):
+        data = await stream.receive_some(4096)
+        if not data:
+            raise BadRequest("the body ended early")
+        body += data
+    return bytes(body[: int(length)])
 
 
 def _head(request: h11.Request, raw: bytes) -> Head:

@@ -67,6 +67,13 @@ class Metrics:
             registry=registry,
             buckets=STAGE_BUCKETS,
         )
+        self._tools = Histogram(
+            "voicecore_tool_seconds",
+            "Calls of tools by how they ended, and how long they took.",
+            ["tool", "end"],
+            registry=registry,
+            buckets=STAGE_BUCKETS,
+        )
         self._lag = Histogram(
             "voicecore_loop_lag_seconds",
             "How late the event loop woke a sleeping task.",
@@ -81,6 +88,9 @@ class Metrics:
             self._stages.labels(span.name).observe(span.end_s - span.start_s)
             if span.name == "sending":
                 self._voice.observe(span.end_s - timeline.zero_s)
+
+    def tool_called(self, tool: str, end: str, seconds: float) -> None:
+        self._tools.labels(tool, end).observe(seconds)
 
     def peak(self, queue: str, value: float) -> None:
         """Note the most that waited in one session's queue."""

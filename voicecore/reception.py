@@ -12,6 +12,7 @@ import trio_websocket
 from voicecore import events
 from voicecore.audio import Pcm
 from voicecore.ears.recording import Recording
+from voicecore.eyes.see import Sights
 from voicecore.host import Host
 from voicecore.mind.happenings import Happening
 from voicecore.mind.turns import TurnTaking
@@ -26,6 +27,19 @@ class Closing:
 
     code: int = 1000
     reason: str = ""
+
+
+@attrs.define(eq=False)
+class Door:
+    """How the connection ends, and when: at the latest when the client leaves by itself."""
+
+    closing: Closing = attrs.field(factory=Closing)
+    reading: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    """Of the task that reads what the client sends; all else ends after it."""
+
+    def close(self, closing: Closing) -> None:
+        self.closing = closing
+        self.reading.cancel(closing.reason)
 
 
 @attrs.define
@@ -51,6 +65,7 @@ class Inlets:
     sound: trio.MemorySendChannel[Pcm]
     recordings: trio.MemorySendChannel[Recording]
     inbox: trio.MemorySendChannel[Happening]
+    sights: Sights
     _clip: int = 1
     _spoilt: bool = False
     """A part of the recording was not taken; the rest of it is of no use."""
@@ -72,6 +87,12 @@ class Inlets:
                 self._record(events.ClipEnd(self._clip))
                 self.taking.clips.sent(self._clip)
                 self._clip, self._spoilt = self._clip + 1, False
+            case events.Picture():
+                if self.taking.wants_sound:
+                    self.sights.put(command)
+            case events.Typed() if self.sights.looking:
+                if not self.sights.put(command):
+                    self._refuse()
             case _:
                 self._offer(self.inbox, command)
 
@@ -83,34 +104,34 @@ class Inlets:
         try:
             channel.send_nowait(command)
         except trio.WouldBlock:
-            text = "The host is behind with this connection; the message was not taken."
-            self.outbox.put(events.Problem("TOO_MANY_MESSAGES", text))
+            self._refuse()
             return False
         return True
 
+    def _refuse(self) -> None:
+        text = "The host is behind with this connection; the message was not taken."
+        self.outbox.put(events.Problem("TOO_MANY_MESSAGES", text))
+
 
 async def receive(
-    host: Host, wire: Wire, socket: trio_websocket.WebSocketConnection, inlets: Inlets
-) -> Closing:
-    """Take what the client sends until it leaves, misbehaves, or the host stops; say which."""
+    host: Host, wire: Wire, socket: trio_websocket.WebSocketConnection, inlets: Inlets, door: Door
+) -> None:
+    """Take what the client sends until it leaves, misbehaves, or the door is closed."""
     limit = host.config.server.max_bad_messages
-    closing = Closing(1001, "the host is shutting down")
-    with trio.CancelScope() as reading:
+    with door.reading:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_leave, host, inlets.outbox, reading)
+            nursery.start_soon(_leave, host, inlets.outbox, door)
             try:
                 await read(socket, wire, inlets.take, max_bad_messages=limit)
-                closing = Closing()
             except TooManyBadMessages:
-                closing = Closing(1008, f"{limit} malformed messages in a row")
+                door.close(Closing(1008, f"{limit} malformed messages in a row"))
             nursery.cancel_scope.cancel("reading is over")
-    return closing
 
 
-async def _leave(host: Host, outbox: Outbox, reading: trio.CancelScope) -> None:
+async def _leave(host: Host, outbox: Outbox, door: Door) -> None:
     """When the host stops, let what is being said be heard, within the time there is."""
     await host.stopping.wait()
     with trio.move_on_after(host.config.server.drain_ms / 2000):
         await outbox.played()
     outbox.put(events.Problem("SHUTTING_DOWN", "The host is shutting down; connect again soon."))
-    reading.cancel("the host is shutting down")
+    door.close(Closing(1001, "the host is shutting down"))

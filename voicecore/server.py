@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import get_args
+from urllib.parse import parse_qs, unquote
 
 import attrs
 import structlog
@@ -15,14 +16,16 @@ import trio
 import trio_websocket
 import wsproto.utilities
 
-from voicecore import __version__
+from voicecore.api import answer, origin_allowed
 from voicecore.errors import ClientTooSlow, ConfigError
+from voicecore.events import CharacterSwitched
 from voicecore.host import Host
-from voicecore.http import BadRequest, Head, ReplayStream, json_response, read_head, response
+from voicecore.http import BadRequest, Head, ReplayStream, json_response, read_body, read_head
+from voicecore.presence import Guest
 from voicecore.reception import Closing
-from voicecore.session import Guest, run_session
+from voicecore.session import run_session
 from voicecore.wire.cortex import Cortex
-from voicecore.wire.neko import Neko
+from voicecore.wire.neko import Dialect, Neko
 
 log = structlog.get_logger()
 
@@ -30,25 +33,6 @@ GOODBYE_S = 2.0
 """For the closing handshake. A peer that never answers it would hold its task for a minute."""
 RECEIVE_BYTES = 64 * 1024
 """Read from a socket at once: a whole microphone message, most times."""
-
-
-class Lobby:
-    """Counts live sessions, and tells when the last has left."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._left = trio.lowlevel.ParkingLot()
-
-    def enter(self) -> None:
-        self.count += 1
-
-    def leave(self) -> None:
-        self.count -= 1
-        self._left.unpark_all()
-
-    async def empty(self) -> None:
-        while self.count:
-            await self._left.park()
 
 
 @attrs.frozen
@@ -76,10 +60,9 @@ async def listening(host: Host) -> AsyncIterator[Address]:
     server = host.config.server
     listeners = await _listeners(server.host, server.port)
     port = listeners[0].socket.getsockname()[1]
-    lobby = Lobby()
 
     async def handler(stream: trio.SocketStream) -> None:
-        await handle_connection(host, lobby, stream)
+        await handle_connection(host, stream)
 
     async with trio.open_nursery() as connections:
         accepting = trio.CancelScope()
@@ -92,7 +75,7 @@ async def listening(host: Host) -> AsyncIterator[Address]:
         yield Address(server.host, port)
         accepting.cancel("the host is shutting down")
         with trio.move_on_after(server.drain_ms / 1000):
-            await lobby.empty()
+            await host.presence.empty()
         connections.cancel_scope.cancel("the host is shutting down")
 
 
@@ -108,14 +91,14 @@ async def _listeners(host: str, port: int) -> list[trio.SocketListener]:
         raise ConfigError(f"Cannot listen on {host}:{port}: {error}.") from error
 
 
-async def handle_connection(host: Host, lobby: Lobby, stream: trio.abc.HalfCloseableStream) -> None:
+async def handle_connection(host: Host, stream: trio.abc.HalfCloseableStream) -> None:
     """Serve one connection. Nothing that happens in it reaches the others.
 
     The one broad catch is here, around all of it: whatever fails, the host goes on.
     """
     try:
         _keep_alive(stream)
-        await _answer_or_converse(host, lobby, stream)
+        await _answer_or_converse(host, stream)
     except* (OSError, trio.BrokenResourceError, wsproto.utilities.ProtocolError):
         # It left while it was answered, or spoke after the connection's close.
         log.debug("the client broke off", exc_info=True)
@@ -134,12 +117,11 @@ def _keep_alive(stream: trio.abc.Stream) -> None:
                 stream.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-async def _answer_or_converse(
-    host: Host, lobby: Lobby, stream: trio.abc.HalfCloseableStream
-) -> None:
+async def _answer_or_converse(host: Host, stream: trio.abc.HalfCloseableStream) -> None:
     try:
         with trio.fail_after(host.config.server.request_timeout_ms / 1000):
             head = await read_head(stream)
+            body = b"" if head is None or head.is_upgrade else await read_body(stream, head)
     except BadRequest as error:
         await _try_send(stream, json_response(400, {"error": f"Not an HTTP request: {error}"}))
     except trio.TooSlowError:
@@ -150,9 +132,9 @@ async def _answer_or_converse(
         if head is None:
             return
         if head.is_upgrade:
-            await _websocket(host, lobby, stream, head)
+            await _websocket(host, stream, head)
         else:
-            await _try_send(stream, _answer(host, lobby, head))
+            await _try_send(stream, await answer(host, head, body))
 
 
 async def _try_send(stream: trio.abc.SendStream, data: bytes) -> None:
@@ -163,110 +145,92 @@ async def _try_send(stream: trio.abc.SendStream, data: bytes) -> None:
             log.debug("the client left before it was answered")
 
 
-# --- plain HTTP ----------------------------------------------------------------------------------
-
-
-def _answer(host: Host, lobby: Lobby, head: Head) -> bytes:
-    head_only = head.method == "HEAD"
-    if head.method not in {"GET", "HEAD"}:
-        error = {"error": f"{head.method} is not allowed; use GET."}
-        return json_response(405, error, head_only=head_only)
-    if head.path == "/healthz":
-        return _health(host, lobby, head_only=head_only)
-    if head.path == "/metrics":
-        if host.room.engines is not None:
-            host.metrics.engines_waiting(host.room.engines.waiting())
-        text = "text/plain; version=0.0.4; charset=utf-8"
-        return response(200, host.metrics.text(), text, head_only=head_only)
-    error = {"error": f"There is nothing at {head.path}. Try /healthz, /metrics, or a WebSocket."}
-    return json_response(404, error, head_only=head_only)
-
-
-def _health(host: Host, lobby: Lobby, *, head_only: bool) -> bytes:
-    engines = host.room.engines
-    status = "stopping" if host.stopping.is_set() else "ready" if engines else "warming up"
-    content: dict[str, object] = {"status": status, "version": __version__}
-    if engines is not None:
-        content["sessions"] = lobby.count
-        content["engines"] = {
-            info.kind: attrs.asdict(info, filter=lambda a, _: a.name != "kind")
-            for info in engines.infos()
-        }
-    return json_response(200 if status == "ready" else 503, content, head_only=head_only)
-
-
 # --- WebSocket -----------------------------------------------------------------------------------
 
 
-async def _websocket(
-    host: Host, lobby: Lobby, stream: trio.abc.HalfCloseableStream, head: Head
-) -> None:
-    refused = _refusal(host, lobby, head)
-    guest = _guest(host, head, _peer(stream))
+async def _websocket(host: Host, stream: trio.abc.HalfCloseableStream, head: Head) -> None:
+    address = _peer(stream)
+    refused = _refusal(host, head, address)
+    guest = _guest(host, head, address)
     if refused is None and guest is None:
-        known = ", ".join(sorted({"default", *host.config.characters}))
-        path = unquote(head.path)
-        refused = 404, f"There is no conversation at {path}. Try /ws, or /ws/NAME ({known})."
+        refused = 404, f"There is no conversation at {unquote(head.path)}. Try /ws, or /ws/NAME."
     if refused is not None:
         status, error = refused
         host.metrics.refused.labels(str(status)).inc()
         await stream.send_all(json_response(status, {"error": error}))
         return
     assert guest is not None
-    lobby.enter()
+    host.presence.connect(address)
     gauge = host.metrics.sessions.labels(guest.wire.name)
     gauge.inc()
     try:
         await _converse(host, guest, ReplayStream(stream, head.raw))
     finally:
         gauge.dec()
-        lobby.leave()
+        host.presence.disconnect(address)
 
 
-def _refusal(host: Host, lobby: Lobby, head: Head) -> tuple[int, str] | None:
+def _refusal(host: Host, head: Head, address: str) -> tuple[int, str] | None:
     """Why this client may not come in, or None."""
-    server = host.config.server
-    if head.method != "GET" or not head.header("sec-websocket-key"):
-        return 400, "This is no WebSocket handshake: it must be a GET with a Sec-WebSocket-Key."
-    if head.header("sec-websocket-version") != "13" or not head.wants_upgrade:
-        return 400, "This is no WebSocket handshake of version 13 (RFC 6455)."
-    if host.stopping.is_set():
-        return 503, "The host is shutting down."
-    if lobby.count >= server.max_sessions:
-        return 503, f"All {server.max_sessions} places are taken; try again soon."
-    origin = head.header("origin")
-    if origin and not _origin_allowed(origin, head.header("host"), server.allowed_origins):
+    if problem := _malformed(head):
+        return 400, f"This is no WebSocket handshake: {problem}."
+    if head.header("origin") and not origin_allowed(host, head):
         return 403, (
-            f"Pages of {origin} may not talk to this host; "
+            f"Pages of {head.header('origin')} may not talk to this host; "
             "its owner can allow them with server.allowed_origins."
         )
-    return None
+    full = _full(host, address)
+    return (503, full) if full else None
 
 
-def _origin_allowed(origin: str, host: str, allowed: tuple[str, ...]) -> bool:
-    """A browser tells which page connects; a page of another site could listen in on localhost."""
-    try:
-        own = urlsplit(origin).netloc == host
-    except ValueError:
-        return False
-    return own or "*" in allowed or origin in allowed
+def _malformed(head: Head) -> str:
+    if head.method != "GET" or not head.header("sec-websocket-key"):
+        return "it must be a GET with a Sec-WebSocket-Key"
+    if head.header("sec-websocket-version") != "13" or not head.wants_upgrade:
+        return "it must be of version 13 (RFC 6455)"
+    return ""
 
 
-def _guest(host: Host, head: Head, peer: str) -> Guest | None:
+def _full(host: Host, address: str) -> str:
+    server, presence = host.config.server, host.presence
+    if host.stopping.is_set():
+        return "The host is shutting down."
+    if presence.count >= server.max_sessions:
+        return f"All {server.max_sessions} places are taken; try again soon."
+    if presence.at(address) >= server.max_sessions_per_address:
+        return (
+            f"{address} has {server.max_sessions_per_address} connections already; close one, or "
+            "have the host's owner raise server.max_sessions_per_address."
+        )
+    return ""
+
+
+def _guest(host: Host, head: Head, address: str) -> Guest | None:
     query = parse_qs(head.query)
-    client = query.get("client", [peer])[0][:128]
+    client = query.get("client", [address])[0][:128]
     timelines = query.get("timeline") == ["1"]
+    config = host.config
     if head.path == "/ws":
-        profile = host.config.character("default")
-        assert profile is not None
-        return Guest(Cortex(timelines=timelines), "default", profile, client)
-    if head.path.startswith("/ws/"):
-        name = unquote(head.path.removeprefix("/ws/"))
-        profile = host.config.character(name)
-        if profile is not None:
-            wire = Neko(chunk_ms=host.config.mouth.chunk_ms, timelines=timelines)
-            return Guest(wire, name, profile, client)
-    return None
+        cortex = Cortex(
+            timelines=timelines,
+            max_files=config.eyes.max_files,
+            max_file_bytes=config.eyes.max_file_bytes,
+        )
+        return Guest(cortex, host.active, client, address)
+    if not head.path.startswith("/ws/"):
+        return None
+    neko = Neko(
+        chunk_ms=config.mouth.chunk_ms,
+        timelines=timelines,
+        dialect=_dialect(query, config.server.dialect),
+        max_picture_bytes=config.eyes.max_picture_bytes,
+    )
+    return Guest(neko, unquote(head.path.removeprefix("/ws/")), client, address)
+
+
+def _dialect(query: Mapping[str, Sequence[str]], default: Dialect) -> Dialect:
+    asked = query.get("dialect", [default])[0]
+    return next((known for known in get_args(Dialect) if known == asked), default)
 
 
 def _peer(stream: trio.abc.HalfCloseableStream) -> str:
@@ -291,7 +255,10 @@ async def _converse(host: Host, guest: Guest, stream: trio.abc.Stream) -> None:
         except (trio_websocket.HandshakeError, trio.TooSlowError) as error:
             log.info("the handshake failed", reason=repr(error))
         else:
-            await _welcome(host, guest, connection)
+            if host.knows(guest.character):
+                await _welcome(host, guest, connection)
+            else:
+                await _send_elsewhere(host, guest, connection)
         nursery.cancel_scope.cancel("the connection is over")
 
 
@@ -309,3 +276,15 @@ async def _welcome(
         with trio.move_on_after(GOODBYE_S, shield=True):
             await connection.aclose(closing.code, closing.reason)
         log.info("disconnected", code=closing.code)
+
+
+async def _send_elsewhere(
+    host: Host, guest: Guest, connection: trio_websocket.WebSocketConnection
+) -> None:
+    """There is no character of this name: send the client to the active one (wire.md 1.3)."""
+    log.info("connected to an unknown character")
+    switched = CharacterSwitched(host.active, guest.character)
+    with trio.move_on_after(GOODBYE_S):
+        for message in guest.wire.encode(switched):
+            await connection.send_message(message)
+        await connection.aclose(1000, "there is no character of this name")

@@ -1,12 +1,12 @@
 """One conversation: every channel is opened here, every task started here.
 
     socket → read ─┬→ ingest → segment ─┬→ transcribe ─┐
-                   └→ recordings ───────┘              │
+                   ├→ recordings ───────┘              │
+                   ├→ pictures → see ──────────────────┤
                    └───────── commands ───────────→ converse
-                                                       │ a turn, one cancel scope:
-                     generate → strip → phrase → synthesize → upsample
-                                  └──────────┐                    │
-    socket ← write ←────────────────────── outbox ←───────────────┘
+                                                       │ a turn, one cancel scope (answering.py)
+                                                       │
+    socket ← write ←────────────────────── outbox ←────┘
 
 Nesting is shutdown order. The writer and the keeper of memories are in the outer nursery and die
 last, so that farewells are sent and everything said is stored; all else is in the inner one.
@@ -15,6 +15,8 @@ last, so that farewells are sent and everything said is stored; all else is in t
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import attrs
@@ -23,40 +25,40 @@ import trio
 import trio_websocket
 
 from voicecore import events
+from voicecore.answering import Answering
 from voicecore.audio import Pcm, Samples
-from voicecore.config import CharacterConfig
 from voicecore.ears.ingest import ingest
 from voicecore.ears.recording import Recording, record
 from voicecore.ears.segment import Endpointer, Take, segment
 from voicecore.ears.transcribe import transcribe
 from voicecore.engines import idle
-from voicecore.engines.interface import VAD_FRAME_MS, Delta, Message
-from voicecore.errors import ClientError, StoreError
+from voicecore.engines.interface import VAD_FRAME_MS, Message
+from voicecore.errors import ClientError, ClientTooSlow, StoreError
+from voicecore.eyes.see import Sights, read_files, see
 from voicecore.host import Host
 from voicecore.mind.converse import converse
-from voicecore.mind.generate import generate
+from voicecore.mind.floor import Rules
 from voicecore.mind.happenings import (
     Close,
     Disconnected,
+    FilesFailed,
+    FilesRead,
     Happening,
     Open,
     Opened,
     OpenFailed,
+    Overheard,
+    ReadFiles,
     Remember,
     TurnOver,
 )
-from voicecore.mind.prompt import build_prompt
+from voicecore.mind.prompt import room_for_documents
 from voicecore.mind.remember import remember
-from voicecore.mind.reply import strip
-from voicecore.mind.strip import ToolCallStripper
 from voicecore.mind.turn import Turn
 from voicecore.mind.turns import TurnTaking
-from voicecore.mouth.phrase import Phrase, Phraser
-from voicecore.mouth.speak import phrase, upsample
-from voicecore.mouth.synthesize import PhraseSound, synthesize
-from voicecore.reception import Closing, Episodes, Inlets, receive
+from voicecore.presence import Guest, Seat
+from voicecore.reception import Closing, Door, Episodes, Inlets, receive
 from voicecore.wire.outbox import Outbox
-from voicecore.wire.protocol import Wire
 from voicecore.wire.write import write
 
 log = structlog.get_logger()
@@ -72,27 +74,9 @@ INBOX = 64
 """Happenings; the conversation handles one in microseconds."""
 MEMORIES = 256
 """Messages waiting for the disk, a few kB each."""
-TOKENS = 64
-"""Half a second of a small model's text."""
-WORDS = 64
-PHRASES = 64
-"""Text may run this far ahead of the voice: a whole reply, so that it is shown early."""
-PHRASE_SOUND = 2
-"""Synthesised pieces ahead of the outbox, which holds its own milliseconds."""
 
 
-@attrs.frozen
-class Guest:
-    """Who is connected, and whom they talk to."""
-
-    wire: Wire
-    character: str
-    profile: CharacterConfig
-    client: str
-    """What is meant by "the last conversation of this client"."""
-
-
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Session:
     """One conversation's graph; the conversation starts its parts when they are needed."""
 
@@ -103,6 +87,9 @@ class Session:
     frames: trio.MemoryReceiveChannel[Samples]
     recordings: trio.MemoryReceiveChannel[Recording]
     memories: trio.MemorySendChannel[Remember | Close]
+    taking: TurnTaking
+    door: Door
+    seat: Seat = attrs.field(init=False)
     _overruns: Episodes = attrs.field(factory=lambda: Episodes(quiet_s=5.0), init=False)
 
     def emit(self, event: events.Event) -> None:
@@ -115,6 +102,44 @@ class Session:
             case events.UserWords() if self.host.config.logs.content:
                 log.info("heard", text=event.text)
         self.outbox.put(event)
+
+    @seat.default
+    def _seat(self) -> Seat:
+        return Seat(
+            self.guest, lambda: self.taking.conversation, self.tell, self.offer, self.dismiss
+        )
+
+    def tell(self, event: events.Event) -> None:
+        """Pass on what others have to say to this client."""
+        try:
+            self.emit(event)
+            if isinstance(event, events.TaskChanged):
+                self.emit_agent_status()
+        except ClientTooSlow:
+            self.door.close(Closing(1008, "messages are not read"))
+
+    def dismiss(self, last_words: events.Event) -> None:
+        self.tell(last_words)
+        self.door.close(Closing(1000, "this connection is over"))
+
+    def emit_agent_status(self) -> None:
+        tools = self.host.tools_for(self.host.character(self.guest.character))
+        self.emit(events.AgentStatus(self.host.workshop.tasks(self.guest.key), tuple(tools)))
+
+    def offer(self, happening: Happening) -> None:
+        """Have the conversation take something, if it is not hopelessly behind."""
+        try:
+            self.inbox.send_nowait(happening)
+        except trio.WouldBlock:
+            log.warning("the conversation is behind", lost=type(happening).__name__)
+
+    def use_character(self, name: str) -> None:
+        self.guest.character = name
+        self.emit_agent_status()
+
+    def share(self, event: events.Event) -> None:
+        for other in self.host.presence.beside(self.seat):
+            other.tell(event)
 
     def begin_turn(self, turn: Turn) -> None:
         structlog.contextvars.bind_contextvars(turn=turn.id)
@@ -152,13 +177,17 @@ class Session:
                 return
 
     async def remember(self, memory: Remember | Close) -> None:
+        if isinstance(memory, Remember):
+            for other in self.host.presence.beside(self.seat):
+                other.offer(Overheard(memory.message))
         await self.memories.send(memory)
 
     async def open(self, action: Open) -> None:
         """Load the conversation, and wait for the engines; then say so."""
         store, guest = self.host.store, self.guest
-        me = {"character": guest.character, "client": f"{guest.wire.name}:{guest.client}"}
+        me = {"character": guest.character, "client": guest.key}
         wanted = action.session_id
+        await self.host.presence.settled(self.seat)
         try:
             continued = await store.latest(**me) if wanted is None and action.latest else None
             try:
@@ -181,7 +210,7 @@ class Session:
         engines = await self.host.room.warm()
         config = self.host.config
         endpointer = Endpointer(engines.vad.detector(), config.ears)
-        language = self.guest.profile.language
+        language = self.host.character(self.guest.character).language
         utterances_in, utterances_out = trio.open_memory_channel[Take](UTTERANCES)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(
@@ -189,8 +218,9 @@ class Session:
                 lambda: idle(engines.stt),
             )  # fmt: skip
             nursery.start_soon(
-                record, self.recordings.clone(), utterances_in, self.inbox.clone(), config.ears
-            )
+                record, self.recordings.clone(), utterances_in, self.inbox.clone(), config.ears,
+                engines.vad.detector(),
+            )  # fmt: skip
             nursery.start_soon(
                 partial(transcribe, language=language, timeout_ms=config.stt.timeout_ms),
                 utterances_out,
@@ -199,112 +229,36 @@ class Session:
             )  # fmt: skip
 
     async def answer(self, turn: Turn, history: tuple[Message, ...]) -> None:
-        """The mind and the mouth: one turn from prompt to sound. Runs in the turn's scope."""
-        engines = await self.host.room.warm()
-        config = self.host.config
-        prompt = build_prompt(
-            self.guest.profile.prompt,
-            history,
-            budget_tokens=config.llm.context_tokens,
-            max_tokens=config.llm.max_tokens,
-        )
-        if turn.held and not idle(engines.llm):
-            await self.outbox.released()  # a guess yields to the turns of others
-        self.emit(events.TurnStarted(turn.id))
-        tokens_in, tokens_out = trio.open_memory_channel[Delta](TOKENS)
-        words_in, words_out = trio.open_memory_channel[str](WORDS)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(generate, engines.llm, prompt, tokens_in, turn)
-            nursery.start_soon(
-                strip, tokens_out, words_in, self.emit, turn, ToolCallStripper()
-            )  # fmt: skip
-            mouth = self._speak if turn.spoken else self._read_silently
-            nursery.start_soon(mouth, words_out, turn)
-        if not turn.text.strip():
-            turn.fail("EMPTY_REPLY", "The language model gave no answer. Say it in other words.")
-        await self._finish(turn)
-
-    async def recite(self, turn: Turn) -> None:
-        """The mouth alone: a text the client wants to hear."""
-        words_in, words_out = trio.open_memory_channel[str](1)
-        with words_in:
-            words_in.send_nowait(turn.user_text)
-        await self._speak(words_out, turn)
-        if not turn.sound_s:
-            turn.fail("NOTHING_TO_SAY", "There is nothing in this text that could be spoken.")
-        await self._finish(turn)
-
-    async def _speak(self, words: trio.MemoryReceiveChannel[str], turn: Turn) -> None:
-        """Words to sound in the outbox."""
-        engines = await self.host.room.warm()
-        mouth, tts = self.host.config.mouth, self.host.config.tts
-        voice = turn.voice or self.guest.profile.voice
-        phraser = Phraser(
-            first_phrase_chars=mouth.first_phrase_chars,
-            max_phrase_chars=mouth.max_phrase_chars,
-            language=self.guest.profile.language or self.host.config.stt.language,
-        )
-        phrases_in, phrases_out = trio.open_memory_channel[Phrase](PHRASES)
-        sound_in, sound_out = trio.open_memory_channel[PhraseSound](PHRASE_SOUND)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(phrase, words, phrases_in, phraser, turn)
-            nursery.start_soon(
-                partial(synthesize, voice=voice, speed=self.guest.profile.speed or tts.speed),
-                engines.tts,
-                phrases_out,
-                sound_in,
-                turn,
-            )  # fmt: skip
-            nursery.start_soon(
-                partial(upsample, chunk_ms=self.guest.wire.chunk_ms, voice=voice or tts.model),
-                sound_out,
-                self.outbox.put_paced,
-                turn,
-            )  # fmt: skip
-
-    async def _read_silently(self, words: trio.MemoryReceiveChannel[str], turn: Turn) -> None:
-        """A reply that is only written ends here."""
-        del turn
-        with words:
-            async for _ in words:
-                pass
-
-    async def _finish(self, turn: Turn) -> None:
-        """Close the turn when its last sound is sent, and where sound is paced, heard."""
-        await self.outbox.released()
-        if turn.problem is None and not turn.recited:
-            await self.outbox.put_paced(self._done(turn))
-        await self.outbox.sent()
-        if (sent_s := self.outbox.first_sound_s) is not None:
-            turn.span("sending", "mouth.lead_ms", turn.sound_s, sent_s)
-        timeline = turn.timeline()
-        self.host.metrics.observe(timeline)
-        self.outbox.put(timeline)
-        if turn.problem is not None:
-            self.emit(events.Problem(turn.problem_code, turn.problem))
-        if self.guest.wire.paced:
-            await self.outbox.played()
-        end = "failed" if turn.problem else "complete"
-        self.host.metrics.turns.labels(self.guest.wire.name, end).inc()
-        log.info("turn over", end=end, tokens_out=turn.tokens_out, stages=_stages_ms(timeline))
-        if self.host.config.logs.content:
-            log.info("replied", text=turn.text)
+        await self._answering.answer(turn, history)
         await self.inbox.send(TurnOver(turn.id))
 
-    def _done(self, turn: Turn) -> events.TurnDone:
+    async def recite(self, turn: Turn) -> None:
+        await self._answering.recite(turn)
+        await self.inbox.send(TurnOver(turn.id))
+
+    async def read_files(self, action: ReadFiles) -> None:
         llm = self.host.config.llm
-        cost = (
-            turn.tokens_in * llm.price_in_per_million + turn.tokens_out * llm.price_out_per_million
-        )
-        return events.TurnDone(
-            turn.id,
-            turn.text,
-            turn.tokens_in,
-            turn.tokens_out,
-            cost / 1_000_000,
-            (trio.current_time() - turn.started_s) * 1000,
-            turn.model,
-        )
+        room_chars = room_for_documents(budget_tokens=llm.context_tokens, max_tokens=llm.max_tokens)
+        try:
+            text, images = await read_files(
+                action.files,
+                self.host.config.eyes,
+                can_see=self.can_see(),
+                room_chars=room_chars,
+            )
+        except ClientError as error:
+            await self.inbox.send(FilesFailed(action.number, error.code, str(error)))
+        else:
+            await self.inbox.send(FilesRead(action.number, text, images))
+
+    def can_see(self) -> bool:
+        engines = self.host.room.engines
+        model = self.host.character(self.guest.character).model
+        return engines is not None and engines.llm_for(model).info.sees
+
+    @property
+    def _answering(self) -> Answering:
+        return Answering(self.host, self.guest, self.outbox, self.emit)
 
 
 async def run_session(
@@ -326,14 +280,21 @@ async def run_session(
     def not_stored(error: StoreError) -> None:
         outbox.put(events.Problem(error.code, str(error)))
 
-    async with trio.open_nursery() as outer:
-        outer.start_soon(write, outbox, guest.wire, socket)
-        outer.start_soon(remember, memories_out, host.store, not_stored)
-        with memories_in:
-            closing = await _converse(host, guest, socket, outbox, memories_in)
-        outbox.close()
-        # Close and wait, do not cancel: the farewell is still on its way.
-        outer.cancel_scope.deadline = trio.current_time() + host.config.server.drain_ms / 1000
+    async def keep() -> None:
+        await remember(memories_out, host.store, not_stored)
+        host.presence.left(guest)  # all is stored, though the farewell may take its time
+
+    try:
+        async with trio.open_nursery() as outer:
+            outer.start_soon(write, outbox, guest.wire, socket)
+            outer.start_soon(keep)
+            with memories_in:
+                closing = await _converse(host, guest, socket, outbox, memories_in)
+            outbox.close()
+            # Close and wait, do not cancel: the farewell is still on its way.
+            outer.cancel_scope.deadline = trio.current_time() + host.config.server.drain_ms / 1000
+    finally:
+        host.presence.left(guest)
     host.metrics.peak("outbox_ms", outbox.peak_ms)
     return closing
 
@@ -353,37 +314,51 @@ async def _converse(
     )
     recordings_in, recordings_out = trio.open_memory_channel[Recording](RECORDING_PARTS)
     inbox_in, inbox_out = trio.open_memory_channel[Happening](INBOX)
-    session = Session(host, guest, outbox, inbox_in, frames_out, recordings_out, memories)
-    taking = TurnTaking(
-        waits_for_start=guest.wire.waits_for_start,
-        now_s=trio.current_time,
-        wall_s=host.wall_s,
-        played_ms=outbox.played_ms,
-        new_turn_id=host.new_id,
-        max_turn_chars=config.ears.max_turn_chars,
-        max_text_chars=config.server.max_text_chars,
+    taking, door, sights = TurnTaking(_rules(host, guest, outbox)), Door(), Sights()
+    session = Session(
+        host, guest, outbox, inbox_in, frames_out, recordings_out, memories, taking, door
     )
-    inlets = Inlets(taking, outbox, sound_in, recordings_in, inbox_in)
-    closing = Closing()
+    inlets = Inlets(taking, outbox, sound_in, recordings_in, inbox_in, sights)
 
     async def until_left() -> None:
-        nonlocal closing
-        closing = await receive(host, guest.wire, socket, inlets)
+        await receive(host, guest.wire, socket, inlets, door)
         await inbox_in.send(Disconnected())
 
     async def until_over() -> None:
         await converse(taking, inbox_out, session)
         inner.cancel_scope.cancel("the client left")
 
-    async with trio.open_nursery() as inner:
-        session.emit(events.Connected())
-        inner.start_soon(until_left)
-        inner.start_soon(until_over)
-        inner.start_soon(ingest, sound_out, frames_in, session.overrun, session.emit_error)
+    session.emit(events.Connected())
+    session.emit_agent_status()
+    with _seated(host, session):
+        async with trio.open_nursery() as inner:
+            inner.start_soon(until_left)
+            inner.start_soon(until_over)
+            inner.start_soon(ingest, sound_out, frames_in, session.overrun, session.emit_error)
+            inner.start_soon(see, sights, session, config.eyes)
     host.metrics.peak("frames", frames_in.statistics().peak_buffer_used)
     host.metrics.peak("inbox", inbox_in.statistics().peak_buffer_used)
-    return closing
+    return door.closing
 
 
-def _stages_ms(timeline: events.Timeline) -> dict[str, int]:
-    return {span.name: round((span.end_s - span.start_s) * 1000) for span in timeline.spans}
+@contextmanager
+def _seated(host: Host, session: Session) -> Iterator[None]:
+    host.presence.enter(session.seat)
+    try:
+        yield
+    finally:
+        host.presence.step_down(session.seat)
+
+
+def _rules(host: Host, guest: Guest, outbox: Outbox) -> Rules:
+    return Rules(
+        waits_for_start=guest.wire.waits_for_start,
+        now_s=trio.current_time,
+        wall_s=host.wall_s,
+        played_ms=outbox.played_ms,
+        new_turn_id=host.new_id,
+        max_turn_chars=host.config.ears.max_turn_chars,
+        max_text_chars=host.config.server.max_text_chars,
+        knows=host.knows,
+        greeting=lambda: host.character(guest.character).greeting,
+    )

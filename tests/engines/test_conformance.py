@@ -15,6 +15,7 @@ from voicecore.config import Config, LlmConfig, SttConfig, TtsConfig, VadConfig
 from voicecore.engines import open_engine
 from voicecore.engines.interface import (
     VAD_FRAME_MS,
+    CalledTool,
     Delta,
     Engine,
     Kind,
@@ -22,6 +23,7 @@ from voicecore.engines.interface import (
     Prompt,
     SpeechRequest,
     Stt,
+    ToolSpec,
     Usage,
     Utterance,
 )
@@ -150,6 +152,26 @@ async def test_a_reply_is_text_and_then_its_cost(config: Config, model_files: Mo
     assert usage.tokens_in > 0
     assert 0 < usage.tokens_out <= 20
     assert usage.model
+
+
+@pytest.mark.parametrize("config", EITHER)
+async def test_a_model_that_is_told_of_tools_in_words_answers_from_a_result(
+    config: Config, model_files: ModelStore
+) -> None:
+    tool = ToolSpec("get_time", "Tells the time.", {"type": "object", "properties": {}})
+    history = (
+        Message("user", "What time is it?"),
+        Message("assistant", "", calls=(CalledTool("c1", "get_time", "{}"),)),
+        Message("tool", "It is a quarter past nine.", call_id="c1"),
+    )
+    prompt = build_prompt(
+        "Be brief.", history, budget_tokens=2_048, max_tokens=30, tools=(tool,), tools_as="text"
+    )
+    async with open_engine(config, "llm", model_files) as llm:
+        assert not llm.info.calls_tools
+        *deltas, usage = await chunks(llm, prompt)
+    assert deltas
+    assert isinstance(usage, Usage)
 
 
 @pytest.mark.model

@@ -17,7 +17,7 @@ from voicecore.engines.interface import (
     Unheard,
     Usage,
 )
-from voicecore.errors import EngineError, ModelError
+from voicecore.errors import ConfigError, EngineError, ModelError
 
 pytest.importorskip("xllamacpp")
 
@@ -265,6 +265,13 @@ def test_a_damaged_file_is_a_model_error(
     assert capfd.readouterr() == ("", "")
 
 
+def test_native_tools_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"""in its prompt only. Set llm.tools = "text" or "off"""
+    ):
+        llama.load(LlmConfig(tools="native"), Files(tmp_path / "none.gguf"), threads=1)
+
+
 def test_a_missing_file_is_a_model_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot load"):
         llama.load(LlmConfig(), Files(tmp_path / "none.gguf"), threads=1)
@@ -297,6 +304,7 @@ def test_the_real_model_answers(real: Llama, capfd: pytest.CaptureFixture[str]) 
     *deltas, cost = replies(real, question)
 
     assert isinstance(real, Native)
+    assert (real.info.sees, real.info.calls_tools) == (False, False)
     assert "Paris" in "".join(delta.text for delta in deltas if isinstance(delta, Delta))
     assert isinstance(cost, Usage)
     assert cost.tokens_in > 30

@@ -14,14 +14,19 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from voicecore.config import LlmConfig
-from voicecore.engines.interface import Delta, Image, Message, Prompt, Usage
-from voicecore.engines.openai import (
-    Chunk,
-    OpenAiChat,
-    ReplyReader,
-    load,
-    request_body,
+from voicecore.engines.interface import (
+    CalledTool,
+    Delta,
+    Image,
+    LlmChunk,
+    Message,
+    Prompt,
+    ToolSpec,
+    Usage,
 )
+from voicecore.engines.openai import OpenAiChat, load
+from voicecore.engines.openai_reply import ReplyReader
+from voicecore.engines.openai_request import estimate_tokens, request_body
 from voicecore.errors import ConfigError, EngineError
 
 PROMPT = Prompt((Message("system", "Be brief."), Message("user", "Hello there.")))
@@ -50,7 +55,7 @@ REPLY = (
 WHOLE = [Delta("Hel"), Delta("lo 🎉"), Usage(12, 2, "m", "stop")]
 
 
-def read(*pieces: bytes) -> list[Chunk]:
+def read(*pieces: bytes) -> list[LlmChunk]:
     reader = ReplyReader("m", 99)
     found = [chunk for piece in pieces for chunk in reader.feed(piece)]
     return found + reader.close()
@@ -92,12 +97,10 @@ def test_done_alone_ends_a_reply_and_nothing_counts_after_it() -> None:
     ]
 
 
-def test_reasoning_and_tool_calls_are_skipped() -> None:
-    call = {"index": 0, "id": "1", "function": {"name": "f", "arguments": "{}"}}
-
+def test_reasoning_and_empty_events_are_skipped() -> None:
     assert read(
         delta(reasoning_content="Hm."),
-        delta(tool_calls=[call]),
+        delta(tool_calls=None, function_call=None),
         event(choices=None, usage=None),
         b": keep-alive\n\n",
         delta("x", finish="stop"),
@@ -150,7 +153,61 @@ def test_the_request() -> None:
         "stream_options": {"include_usage": True},
     }
     assert request_body(PROMPT, config)["max_tokens"] == 77
+    assert "tools" not in request_body(PROMPT, config)
     assert request_body(PROMPT, config)["temperature"] == 0.5
+
+
+TIME = ToolSpec("get_time", "Tells the time.", {"type": "object", "properties": {}})
+
+
+def test_a_request_with_tools_calls_and_results() -> None:
+    calls = (CalledTool("a1", "get_time", '{"zone": "UTC"}'), CalledTool("b2", "get_time", "{bad"))
+    prompt = Prompt(
+        (
+            Message("user", "Time?"),
+            Message("assistant", "", calls=calls),
+            Message("tool", "It is noon.", call_id="a1"),
+            Message("tool", "No JSON.", call_id="b2"),
+        ),
+        tools=(TIME,),
+    )
+
+    body = request_body(prompt, LlmConfig())
+
+    function = {"name": "get_time", "description": "Tells the time.", "parameters": TIME.parameters}
+    assert body["tools"] == [{"type": "function", "function": function}]
+    assert body["tool_choice"] == "auto"
+    assert body["messages"][1:] == [
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {
+                    "id": "a1",
+                    "type": "function",
+                    "function": {"name": "get_time", "arguments": '{"zone": "UTC"}'},
+                },
+                {
+                    "id": "b2",
+                    "type": "function",
+                    "function": {"name": "get_time", "arguments": "{}"},
+                },
+            ],
+        },
+        {"role": "tool", "tool_call_id": "a1", "content": "It is noon."},
+        {"role": "tool", "tool_call_id": "b2", "content": "No JSON."},
+    ]
+    assert estimate_tokens(prompt) > estimate_tokens(Prompt(prompt.messages))
+
+
+@pytest.mark.parametrize("arguments", ["", "[1]", "[" * 5000])
+def test_arguments_that_are_no_object_are_not_sent_back(arguments: str) -> None:
+    call = Message("assistant", "Hm.", calls=(CalledTool("a", "f", arguments),))
+
+    (sent,) = request_body(Prompt((call,)), LlmConfig())["messages"]
+
+    assert sent["content"] == "Hm."
+    assert sent["tool_calls"][0]["function"]["arguments"] == "{}"
 
 
 # --- against a transport in memory ---------------------------------------------------------------
@@ -208,15 +265,15 @@ def engine(
     return OpenAiChat(settings, httpx2.MockTransport(handle))
 
 
-async def listen(engine: OpenAiChat, heard: list[Chunk]) -> None:
-    async with engine.stream(PROMPT) as chunks:
+async def listen(engine: OpenAiChat, heard: list[LlmChunk], prompt: Prompt = PROMPT) -> None:
+    async with engine.stream(prompt) as chunks:
         async for chunk in chunks:
             heard.append(chunk)  # noqa: PERF401 - what came before an error counts
 
 
-async def answer(engine: OpenAiChat) -> list[Chunk]:
-    heard: list[Chunk] = []
-    await listen(engine, heard)
+async def answer(engine: OpenAiChat, prompt: Prompt = PROMPT) -> list[LlmChunk]:
+    heard: list[LlmChunk] = []
+    await listen(engine, heard, prompt)
     return heard
 
 
@@ -253,12 +310,30 @@ async def test_a_reply_that_does_not_begin(autojump_clock: MockClock, connect_s:
 
 async def test_a_reply_that_stops_halfway(autojump_clock: MockClock) -> None:
     body = Body(delta("Hel"), delta("lo 🎉"), 60.0)
-    heard: list[Chunk] = []
+    heard: list[LlmChunk] = []
 
     with pytest.raises(EngineError, match=r"middle of its reply.* 10000 ms .*between_tokens"):
         await listen(engine(body=body, between_tokens_timeout_ms=10_000), heard)
     assert heard == WHOLE[:2]
     assert body.closed
+
+
+async def test_a_call_that_grows_is_a_reply_that_goes_on(autojump_clock: MockClock) -> None:
+    def piece(arguments: str) -> bytes:
+        function = {"name": "note", "arguments": arguments}
+        return delta(tool_calls=[{"index": 0, "id": "a", "function": function}])
+
+    growing: list[bytes | float] = [15.0, piece('{"text": "')]
+    for _ in range(10):
+        growing += [8.0, piece("la ")]
+    whole = [*growing, piece('"}'), delta(finish="tool_calls"), DONE]
+
+    assert await answer(engine(*whole), TOOLS_PROMPT) == [
+        CalledTool("a", "note", '{"text": "' + "la " * 10 + '"}'),
+        Usage(estimate_tokens(TOOLS_PROMPT), 12, "m", "tool_calls"),
+    ]
+    with pytest.raises(EngineError, match=r"middle of its reply.* 10000 ms .*between_tokens"):
+        await answer(engine(*growing, 60.0, between_tokens_timeout_ms=10_000), TOOLS_PROMPT)
 
 
 async def test_a_listener_may_take_its_time(autojump_clock: MockClock) -> None:
@@ -272,7 +347,7 @@ async def test_a_listener_may_take_its_time(autojump_clock: MockClock) -> None:
 
 
 async def test_a_connection_that_breaks() -> None:
-    heard: list[Chunk] = []
+    heard: list[LlmChunk] = []
 
     with pytest.raises(EngineError, match=r"http://box/v1 cannot be reached or broke off: gone"):
         await listen(engine(delta("Hal"), httpx2.ReadError("gone")), heard)
@@ -300,6 +375,54 @@ async def test_a_refusal_tells_the_servers_words(
     with pytest.raises(EngineError, match=says) as caught:
         await answer(engine(page[:7], page[7:], status=status, api_key_env="MY_KEY"))
     assert "abc123" not in str(caught.value)
+
+
+TOOLS_PROMPT = Prompt(PROMPT.messages, tools=(TIME,))
+NO_TOOLS = 'set llm.tools = "text".*or "off"'
+
+
+@pytest.mark.parametrize(
+    ("status", "page", "says"),
+    [
+        (400, b'{"error": {"message": "tiny does not support tools"}}', NO_TOOLS),
+        (400, b'{"object": "error", "message": "\\"auto\\" tool choice requires x"}', NO_TOOLS),
+        (404, b'{"error": {"message": "No endpoints found that support tool use."}}', NO_TOOLS),
+        (422, b'{"detail": "extra field: tool_choice"}', NO_TOOLS),
+        (500, b'{"error": {"message": "tools param requires --jinja flag"}}', NO_TOOLS),
+        (400, b'{"error": {"message": "context too long"}}', "Its own log"),
+        (401, b'{"error": {"message": "no key, no tools"}}', "Set the environment variable"),
+        (429, b'{"error": {"message": "too many tools"}}', "429: too many tools. Wait"),
+    ],
+)
+async def test_a_server_that_takes_no_tools(status: int, page: bytes, says: str) -> None:
+    with pytest.raises(EngineError, match=says):
+        await answer(engine(page, status=status), TOOLS_PROMPT)
+
+
+async def test_the_advice_on_tools_is_for_requests_that_had_some() -> None:
+    page = b'{"error": {"message": "does not support tools"}}'
+
+    with pytest.raises(EngineError, match=r"tools\. Its own log"):
+        await answer(engine(page, status=400))
+
+
+async def test_a_picture_goes_only_to_a_model_that_sees() -> None:
+    requests: list[httpx2.Request] = []
+    prompt = Prompt((Message("user", "See?", (Image("image/png", b"1"),)),))
+
+    with pytest.raises(EngineError, match=r"m is not known to take pictures. Set llm.sees = true"):
+        await answer(engine(REPLY, requests=requests), prompt)
+    assert requests == []
+    assert await answer(engine(REPLY, sees=True), prompt) == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("tools", "calls"), [("auto", True), ("native", True), ("text", False), ("off", False)]
+)
+def test_what_the_model_can_is_configured(tools: str, calls: bool) -> None:
+    assert engine(tools=tools).info.calls_tools == calls
+    assert not engine().info.sees
+    assert engine(sees=True).info.sees
 
 
 async def test_an_endless_error_page_is_read_to_a_limit() -> None:
@@ -449,7 +572,7 @@ async def test_replies_share_a_connection() -> None:
 
 async def test_a_server_that_dies_in_the_middle() -> None:
     async with peer_and_engine(half_a_reply) as (_, model):
-        heard: list[Chunk] = []
+        heard: list[LlmChunk] = []
         with pytest.raises(EngineError, match="broke off"):
             await listen(model, heard)
         assert heard == [Delta("Hal")]
@@ -467,7 +590,7 @@ async def test_no_server() -> None:
 
 async def test_cancelling_closes_the_connection() -> None:
     async with peer_and_engine(endless_reply) as (peer, model):
-        heard: list[Chunk] = []
+        heard: list[LlmChunk] = []
         with trio.CancelScope() as turn:
             async with model.stream(PROMPT) as chunks:
                 async for chunk in chunks:

@@ -56,12 +56,6 @@ def test_a_conversation_begun_by_the_character_gets_an_opening() -> None:
     assert prompt.messages == (OPENING, *history)
 
 
-def test_tool_results_after_the_newest_user_message_stay() -> None:
-    history = [user("Time?"), assistant("<call>"), Message("tool", "It is noon.")]
-
-    assert build_prompt("", history, budget_tokens=500, max_tokens=50).messages == tuple(history)
-
-
 def test_only_the_newest_user_message_keeps_its_pictures() -> None:
     history = [user("See?", PICTURE), assistant("A cat."), user("And now?", PICTURE)]
 

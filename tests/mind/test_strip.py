@@ -158,6 +158,7 @@ FORMS: dict[str, tuple[str, Calls]] = {
         [("weather", PARIS), ("note", NESTED_ARGUMENTS)],
     ),
     "result": ('<tool_result name="f">{"ok": "<b>yes</b> <tool_call>"}</tool_result>', []),
+    "response": ("<tool_response>It is noon.</tool_response>", []),
     "result with tags": ("<tool_result>a <tool_call>b</tool_call> c</tool_result>", []),
     "stray closing tag": ("</tool_call>", []),
     "two in a row": (f"{WEATHER}{NESTED}", [("weather", PARIS), ("note", NESTED_ARGUMENTS)]),

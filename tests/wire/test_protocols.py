@@ -1,10 +1,11 @@
-"""Both translators: every message they take and write, and anything else they may be sent."""
+"""Both translators, whatever they are given: commands or one named error, and valid messages."""
 
 from __future__ import annotations
 
-import base64
 import json
-from typing import Any
+import re
+from collections.abc import Callable
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,261 +13,218 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicecore import events
-from voicecore.audio import MOUTH_HZ, Pcm, encode_s16le
-from voicecore.events import Command, Event, Span
+from voicecore.audio import MOUTH_HZ, Pcm
+from voicecore.errors import ClientError
+from voicecore.events import Command, Event
 from voicecore.wire.cortex import Cortex
 from voicecore.wire.neko import Neko
-from voicecore.wire.protocol import Wire
-
-SOUND = Pcm(np.arange(480, dtype=np.int16), 16_000)
-BASE64 = base64.b64encode(encode_s16le(SOUND.samples)).decode()
-
-
-def neko() -> Neko:
-    return Neko(chunk_ms=40, timelines=True)
-
-
-def cortex() -> Cortex:
-    return Cortex(timelines=True)
-
-
-def decoded(wire: Wire, **message: object) -> list[Command]:
-    return wire.decode(json.dumps(message))
-
-
-def wrong(wire: Wire, message: str | bytes) -> str:
-    (command,) = wire.decode(message)
-    assert isinstance(command, events.Wrong)
-    assert str(command.error)
-    return command.error.code
-
-
-@pytest.mark.parametrize(
-    ("message", "command"),
-    [
-        ({"action": "start_session"}, events.Start("audio")),
-        (
-            {"action": "start_session", "input_type": "text", "new_session": True},
-            events.Start("text", fresh=True),
-        ),
-        ({"action": "pause_session"}, events.Pause()),
-        ({"action": "end_session"}, events.End()),
-        ({"action": "ping"}, events.Ping()),
-        (
-            {"action": "stream_data", "input_type": "text", "data": "hi 小天"},
-            events.Typed("hi 小天", barge_in=True),
-        ),
-        ({"action": "greeting_check", "anything": [1]}, events.Ignored()),
-    ],
+from voicecore.wire.protocol import (
+    MAX_BRACKETS,
+    MAX_COMMAS,
+    MAX_QUOTES,
+    Wire,
+    dump,
+    mend,
+    parse_object,
 )
-def test_neko_commands(message: dict[str, Any], command: Command) -> None:
-    assert decoded(neko(), **message) == [command]
 
-
-@pytest.mark.parametrize("rate", [{}, {"sample_rate": 48_000}, {"sample_rate_hz": 8_000}])
-def test_neko_sound_has_the_rate_it_is_given(rate: dict[str, int]) -> None:
-    found = decoded(neko(), action="stream_data", input_type="audio", data=BASE64, **rate)
-    (sound,) = found
-    assert isinstance(sound, events.Sound)
-    assert sound.pcm.rate_hz == next(iter(rate.values()), 16_000)
-    np.testing.assert_array_equal(sound.pcm.samples, SOUND.samples)
-
-
-def test_neko_sound_of_any_length_is_taken_in_steps_of_bounded_time() -> None:
-    data = base64.b64encode(bytes(16_000 * 2 * 3)).decode()
-    found = decoded(neko(), action="stream_data", input_type="audio", data=data)
-    assert [sound.pcm.ms for sound in found if isinstance(sound, events.Sound)] == [500] * 6
-    assert decoded(neko(), action="stream_data", input_type="audio", data="") == []
-
-
-@pytest.mark.parametrize(
-    ("message", "code"),
-    [
-        ("{", "BAD_JSON"),
-        ("[]", "BAD_JSON"),
-        ("1e999999", "BAD_JSON"),
-        ("[" * 100_000, "BAD_JSON"),
-        (b"\x00\x01", "BAD_MESSAGE"),
-        ("{}", "BAD_MESSAGE"),
-        ('{"action": 7}', "BAD_MESSAGE"),
-        ('{"action": "dance"}', "UNKNOWN_ACTION"),
-        ('{"action": "start_session", "input_type": "smell"}', "INVALID_INPUT_TYPE"),
-        ('{"action": "start_session", "input_type": {}}', "INVALID_INPUT_TYPE"),
-        ('{"action": "start_session", "new_session": "yes"}', "BAD_MESSAGE"),
-        ('{"action": "stream_data"}', "BAD_MESSAGE"),
-        ('{"action": "stream_data", "input_type": "smell"}', "INVALID_INPUT_TYPE"),
-        ('{"action": "stream_data", "input_type": "text", "data": 5}', "BAD_MESSAGE"),
-        ('{"action": "stream_data", "input_type": "audio", "data": "AAA"}', "BAD_BASE64"),
-        ('{"action": "stream_data", "input_type": "audio", "data": "A B="}', "BAD_BASE64"),
-        ('{"action": "stream_data", "input_type": "audio", "data": "é"}', "BAD_BASE64"),
-        ('{"action": "stream_data", "input_type": "audio", "data": "AAAA"}', "BAD_AUDIO"),
-        (
-            '{"action": "stream_data", "input_type": "audio", "data": "AAA=", "sample_rate": true}',
-            "BAD_SAMPLE_RATE",
-        ),
-        (
-            '{"action": "stream_data", "input_type": "audio", "data": "AAA=", "sample_rate": 1}',
-            "BAD_SAMPLE_RATE",
-        ),
-    ],
-)
-def test_neko_says_what_is_wrong(message: str | bytes, code: str) -> None:
-    assert wrong(neko(), message) == code
-
-
-@pytest.mark.parametrize(
-    ("message", "command"),
-    [
-        ({"type": "ping"}, events.Ping()),
-        ({"type": "chat", "message": "hi"}, events.Typed("hi")),
-        ({"type": "chat", "message": "hi", "sessionId": None}, events.Typed("hi")),
-        (
-            {"type": "chat", "message": "hi", "sessionId": "s", "agentId": "default", "x": 1},
-            events.Typed("hi", session_id="s"),
-        ),
-        ({"type": "chat"}, events.Typed("")),
-        ({"type": "new_session"}, events.NewConversation()),
-        ({"type": "stop"}, events.Stop()),
-        ({"type": "audio_end"}, events.ClipEnd()),
-        ({"type": "speak", "text": "hi"}, events.Recite("hi")),
-        ({"type": "speak", "text": "hi", "voice": "joe"}, events.Recite("hi", "joe")),
-        ({"type": "voice_state", "enabled": False}, events.SetSpoken(enabled=False)),
-        ({"type": "voice_state", "speaking": True}, events.Ignored()),
-        ({"type": "voice_state", "enabled": None, "speaking": True}, events.Ignored()),
-        ({"type": "voice_state"}, events.SetSpoken(None)),
-    ],
-)
-def test_cortex_commands(message: dict[str, Any], command: Command) -> None:
-    assert decoded(cortex(), **message) == [command]
-
-
-def test_cortex_recordings_come_in_parts() -> None:
-    (part,) = decoded(cortex(), type="audio_chunk", data="AAEC", format="pcm", session="s")
-    assert isinstance(part, events.ClipPart)
-    assert (part.data, part.format) == (b"\x00\x01\x02", "pcm")
-
-
-@pytest.mark.parametrize(
-    ("message", "code"),
-    [
-        ("", "BAD_JSON"),
-        ('{"type": "dance"}', "UNKNOWN_TYPE"),
-        ('{"type": null}', "BAD_MESSAGE"),
-        ('{"type": "chat", "message": ["hi"]}', "BAD_MESSAGE"),
-        ('{"type": "chat", "message": "hi", "sessionId": 5}', "BAD_MESSAGE"),
-        ('{"type": "audio_chunk"}', "BAD_MESSAGE"),
-        ('{"type": "audio_chunk", "data": "?"}', "BAD_BASE64"),
-        ('{"type": "speak"}', "BAD_MESSAGE"),
-        ('{"type": "voice_state", "enabled": "on"}', "BAD_MESSAGE"),
-    ],
-)
-def test_cortex_says_what_is_wrong(message: str, code: str) -> None:
-    assert wrong(cortex(), message) == code
-
-
-def test_text_that_no_file_could_hold_is_mended() -> None:
-    (typed,) = cortex().decode('{"type": "chat", "message": "a\\ud800b"}')
-    assert typed == events.Typed("a\ufffdb")
-
-
-EVENTS: list[Event] = [
-    events.Connected(),
-    events.Pong(),
-    events.Preparing("audio"),
-    events.Started("audio"),
-    events.StartFailed("text"),
-    events.Paused(),
-    events.Ended("s"),
-    events.ConversationOpened("s", "default"),
-    events.Problem("CODE", "What, why, and what to do."),
-    events.Activity(None),
-    events.Activity("t1"),
-    events.UserWords("hello", 0.91234),
-    events.TurnStarted("t1"),
-    events.ReplyText("t1", "Hi ", first=True),
-    events.PhraseStarted("t1", "Hi there.", "joe"),
-    events.ReplySound("t1", Pcm(np.array([1, -1], np.int16), MOUTH_HZ)),
-    events.ReplyTextComplete("t1"),
-    events.TurnDone("t1", "Hi there.", 12, 3, 0.0, 812.4, "smol"),
-    events.Stopped(),
-    events.Spoken(enabled=True),
-    events.Timeline("t1", 1.0, (Span("voice", "tts:piper", 1.25, 1.5),)),
+MAKERS: list[Callable[[], Wire]] = [
+    lambda: Neko(chunk_ms=40, max_picture_bytes=50),
+    lambda: Neko(chunk_ms=40, dialect="native"),
+    lambda: Cortex(max_files=2, max_file_bytes=50),
 ]
+both = pytest.mark.parametrize("make", MAKERS, ids=["neko", "native", "cortex"])
 
-SPAN = {"name": "voice", "owner": "tts:piper", "start_ms": 250.0, "end_ms": 500.0}
-
-
-def encoded(wire: Wire) -> list[dict[str, Any]]:
-    return [json.loads(message) for event in EVENTS for message in wire.encode(event)]
-
-
-def test_neko_writes_the_documented_messages() -> None:
-    assert encoded(neko()) == [
-        {"type": "pong"},
-        {"type": "session_preparing", "input_mode": "audio"},
-        {"type": "session_started", "input_mode": "audio"},
-        {"type": "status", "message": "Session started successfully"},
-        {"type": "session_failed", "input_mode": "text"},
-        {"type": "status", "message": "Session paused. Start it to go on."},
-        {"type": "status", "message": "Session ended and saved."},
-        {"type": "status", "message": "What, why, and what to do."},
-        {"type": "user_activity", "interrupted_speech_id": None},
-        {"type": "user_activity", "interrupted_speech_id": "t1"},
-        {"type": "user_transcript", "text": "hello"},
-        {"type": "text", "text": "Hi "},
-        {"type": "audio", "audio_data": "AQD//w=="},
-        {"type": "system", "data": "turn end"},
-        {"type": "timeline", "turn_id": "t1", "spans": [SPAN]},
-    ]
-
-
-def test_cortex_writes_the_documented_messages() -> None:
-    messages = encoded(cortex())
-    clip = next(message for message in messages if message["type"] == "audio")
-    wav = base64.b64decode(clip.pop("data"))
-    assert wav[:4] == b"RIFF"
-    assert wav[-4:] == b"\x01\x00\xff\xff"
-    assert messages == [
-        {"type": "connected"},
-        {"type": "pong"},
-        {"type": "session_ended", "sessionId": "s"},
-        {"type": "session", "sessionId": "s", "agentId": "default", "agentName": "default"},
-        {"type": "error", "error": "What, why, and what to do."},
-        {"type": "transcribed", "text": "hello", "confidence": 0.912},
-        {"type": "start"},
-        {"type": "chunk", "delta": "Hi "},
-        {"type": "speak", "text": "Hi there.", "voice": "joe"},
-        {"type": "audio", "format": "wav"},
-        {
-            "type": "done", "tokensIn": 12, "tokensOut": 3, "costUsd": 0.0, "durationMs": 812,
-            "model": "smol", "finalContent": "Hi there.",
-        },
-        {"type": "stopped"},
-        {"type": "voice_state", "enabled": True},
-        {"type": "timeline", "turnId": "t1", "spans": [SPAN]},
-    ]  # fmt: skip
-
-
-def test_timelines_are_sent_only_when_asked_for() -> None:
-    for wire in (Neko(chunk_ms=40), Cortex()):
-        assert wire.encode(EVENTS[-1]) == []
-
-
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+ANY_TEXT = st.text(st.characters(), max_size=30)  # lone surrogates too
 WORDS = st.sampled_from(
     [
-        "action", "type", "start_session", "stream_data", "input_type", "audio", "text", "data",
-        "chat", "message", "sessionId", "audio_chunk", "audio_end", "format", "sample_rate", "AAAA",
-        "voice_state", "enabled", "speak", "voice", "new_session", "pause_session", "ping",
+        "audio", "text", "screen", "camera", "user_image", "AAA=", "AAAA", "data:;base64,AAAA",
+        "pcm", "default", "start_session", "stream_data", "chat", "data:", "greeting_check",
     ]
 )  # fmt: skip
-MESSAGES = st.dictionaries(WORDS, WORDS | SCALARS | st.lists(SCALARS, max_size=3), max_size=6)
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT | WORDS
+    | st.sampled_from([10**400, -(10**30), 16_000, 48_000, 32_768])
+)  # fmt: skip
+VALUES = st.recursive(
+    SCALARS | st.lists(st.integers(-40_000, 40_000), max_size=30),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ANY_TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+FILE = {"filename": "a", "mimeType": "b", "data": "AAAA"}
+FILES = st.lists(
+    st.builds(
+        lambda key, value: FILE | {key: value},
+        st.sampled_from(["filename", "mimeType", "data"]),
+        VALUES,
+    ),
+    max_size=3,
+)
+
+GOOD: list[dict[str, Any]] = [
+    {"action": "start_session", "input_type": "audio", "new_session": True},
+    {"action": "stream_data", "input_type": "audio", "data": "AAA=", "sample_rate": 16_000,
+     "sample_rate_hz": 16_000},
+    {"action": "stream_data", "input_type": "audio", "data": [1, 2, 3]},
+    {"action": "stream_data", "input_type": "text", "data": "hi", "request_id": "r"},
+    {"action": "stream_data", "input_type": "screen", "data": "data:image/png;base64,AAAA"},
+    {"action": "avatar_interaction", "interaction_id": "i"},
+    {"action": "ping"},
+    {"type": "chat", "message": "hi", "sessionId": "s", "agentId": "a", "files": [FILE]},
+    {"type": "select_agent", "agentId": "a"},
+    {"type": "audio_chunk", "data": "AAAA", "format": "pcm", "session": "s"},
+    {"type": "speak", "text": "hi", "voice": "joe"},
+    {"type": "voice_state", "enabled": True, "speaking": False},
+    {"type": "stop"},
+]  # fmt: skip
 
 
-@given(message=MESSAGES.map(json.dumps) | st.text() | st.binary())
-@pytest.mark.parametrize("make", [neko, cortex])
-def test_anything_becomes_commands_and_never_an_exception(make: Any, message: str | bytes) -> None:
-    for command in make().decode(message):
+def is_sound_answer(commands: list[Command]) -> None:
+    """Commands, or one error that can be shown."""
+    assert isinstance(commands, list)
+    assert all(isinstance(command, get_args(Command)) for command in commands)
+    for command in commands:
         if isinstance(command, events.Wrong):
-            assert command.error.code
-            assert len(str(command.error)) < 400
+            assert len(commands) == 1
+            assert re.fullmatch(r"[A-Z][A-Z0-9_]+", command.error.code)
+            assert 0 < len(str(command.error).encode()) < 600
+
+
+@both
+@given(data=st.data())
+def test_any_value_in_any_field(make: Callable[[], Wire], data: st.DataObject) -> None:
+    good = data.draw(st.sampled_from(GOOD))
+    key = data.draw(st.sampled_from(sorted(good)))
+    value = data.draw(VALUES | FILES)
+    is_sound_answer(make().decode(json.dumps(good | {key: value})))
+
+
+@both
+@given(message=st.dictionaries(ANY_TEXT | WORDS, VALUES, max_size=5).map(json.dumps) | ANY_TEXT)
+def test_any_text(make: Callable[[], Wire], message: str) -> None:
+    is_sound_answer(make().decode(message))
+
+
+@both
+@given(
+    message=st.binary(max_size=300)
+    | st.builds(
+        lambda rate, data: b"NEKO" + rate + data, st.binary(max_size=4), st.binary(max_size=60)
+    )
+)
+def test_any_bytes(make: Callable[[], Wire], message: bytes) -> None:
+    is_sound_answer(make().decode(message))
+
+
+@both
+@given(data=st.data())
+def test_any_piece_of_a_good_message(make: Callable[[], Wire], data: st.DataObject) -> None:
+    text = json.dumps(data.draw(st.sampled_from(GOOD)))
+    start, end = sorted(data.draw(st.lists(st.integers(0, len(text)), min_size=2, max_size=2)))
+    is_sound_answer(make().decode(text[:start] + data.draw(ANY_TEXT) + text[end:]))
+
+
+@both
+def test_all_commands_before_the_error_are_kept(make: Callable[[], Wire]) -> None:
+    wire = make()
+    ping = '{"action": "ping", "type": "ping"}'
+    assert wire.decode(ping) == [events.Ping()]
+    is_sound_answer(wire.decode("{"))
+    assert wire.decode(ping) == [events.Ping()]
+
+
+# --- how much at once ---
+
+
+@pytest.mark.parametrize(
+    ("message", "limit"),
+    [
+        ("[" + "1," * MAX_COMMAS + "1,1]", MAX_COMMAS),
+        ("{" + '"":0,' * (MAX_QUOTES // 2) + '"":0}', MAX_QUOTES),
+        ("[" * (MAX_BRACKETS + 1), MAX_BRACKETS),
+        ("[" + "[]," * MAX_BRACKETS + "[]]", MAX_BRACKETS),
+    ],
+    ids=["numbers", "keys", "nested", "lists"],
+)
+def test_a_message_of_too_many_parts_is_refused_unread(message: str, limit: int) -> None:
+    with pytest.raises(ClientError, match=f"more than {limit}") as refused:
+        parse_object(message)
+    assert refused.value.code == "TOO_MANY_PARTS"
+
+
+def test_a_message_may_have_as_many_parts_as_are_allowed() -> None:
+    commas = "[" + "1," * (MAX_COMMAS - 1) + "1]"
+    found = parse_object('{"data":' + commas + ',"a":"' + '\\"' * (MAX_QUOTES - 6) + '"}')
+    assert found["a"] == '"' * (MAX_QUOTES - 6)
+
+
+# --- what no frame could hold ---
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [('"a\\ud800b"', "a?b"), ('"\\ude00\\ud83d"', "??"), ('"\\ud83d\\ude00"', "😀")],
+)
+def test_text_that_no_frame_could_hold_is_mended(message: str, text: str) -> None:
+    (chat,) = Cortex().decode('{"type": "chat", "message": ' + message + "}")
+    assert chat == events.Typed(text)
+    request = '{"action": "stream_data", "input_type": "text", "data": ' + message + "}"
+    assert Neko(chunk_ms=40).decode(request) == [events.Typed(text, barge_in=True)]
+
+
+@given(text=ANY_TEXT)
+def test_mended_text_can_be_sent_and_sound_text_is_untouched(text: str) -> None:
+    assert json.loads(dump(text=text).encode()) == {"text": mend(text)}
+    if not any("\ud800" <= char <= "\udfff" for char in text):
+        assert mend(text) == text
+
+
+PCM = Pcm(np.zeros(3, np.int16), MOUTH_HZ)
+TASKS = st.builds(
+    events.Task, ANY_TEXT, ANY_TEXT, st.sampled_from(["queued", "failed"]), st.floats(), ANY_TEXT
+)
+EVENTS: st.SearchStrategy[Event] = st.one_of(
+    st.builds(events.Problem, ANY_TEXT, ANY_TEXT),
+    st.builds(events.ConversationOpened, ANY_TEXT, ANY_TEXT),
+    st.builds(events.UserWords, ANY_TEXT, st.floats(0, 1)),
+    st.builds(events.Activity, st.none() | ANY_TEXT),
+    st.builds(events.ReplyText, ANY_TEXT, ANY_TEXT, st.booleans()),
+    st.builds(events.PhraseStarted, ANY_TEXT, ANY_TEXT, ANY_TEXT),
+    st.builds(events.ReplySound, ANY_TEXT, st.just(PCM)),
+    st.builds(events.CharacterSwitched, ANY_TEXT, ANY_TEXT),
+    st.builds(events.CharacterSelected, ANY_TEXT),
+    st.builds(events.PageOutdated, ANY_TEXT),
+    st.builds(events.TaskChanged, TASKS),
+    st.builds(events.AgentStatus, st.tuples(TASKS, TASKS), st.tuples(ANY_TEXT)),
+    st.builds(events.Notification, ANY_TEXT, ANY_TEXT, st.just("completed")),
+    st.builds(events.Touched, ANY_TEXT, st.none() | ANY_TEXT),
+    st.builds(
+        events.TurnDone, ANY_TEXT, ANY_TEXT, st.integers(), st.integers(), st.floats(0, 9),
+        st.floats(0, 1e9), ANY_TEXT,
+    ),
+)  # fmt: skip
+
+
+def no_constant(name: str) -> None:
+    raise AssertionError(f"{name} is no JSON")
+
+
+@both
+@given(event=EVENTS)
+def test_whatever_is_written_is_a_json_object_of_valid_text(
+    make: Callable[[], Wire], event: Event
+) -> None:
+    for message in make().encode(event):
+        if isinstance(message, str):
+            parsed = json.loads(message.encode(), parse_constant=no_constant)
+            assert isinstance(parsed["type"], str)
+            if parsed["type"] == "status" and parsed["message"].startswith('{"code"'):
+                json.loads(parsed["message"])
+        else:
+            assert message == bytes(6)
+
+
+def test_every_event_is_known_to_a_wire_or_meant_for_none() -> None:
+    """An event added to the vocabulary and forgotten here would vanish unseen."""
+    known = set(Neko(chunk_ms=40)._events._encoders) | set(Cortex()._encoders)
+    assert known | {events.Timeline} == set(get_args(Event))

@@ -23,9 +23,9 @@ from voicecore.commands.options import add_config_options
 from voicecore.commands.progress import open_progress
 from voicecore.commands.say import say, speak, write, write_wav
 from voicecore.config import Config
-from voicecore.ears.clip import read_wav
+from voicecore.ears.clip import read_clip
 from voicecore.errors import VoicecoreError
-from voicecore.host import Host, random_id, warm_engines
+from voicecore.host import Host, open_tools, random_id, warm_engines
 from voicecore.metrics import Metrics
 from voicecore.server import listening
 from voicecore.store import MemoryStore
@@ -54,7 +54,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "file", nargs="?", type=Path, metavar="question.wav",
-        help=f'a WAV file; without one, the voice asks "{QUESTION}"',
+        help=f'a recording (WAV, MP3, M4A, Ogg, …); without one, the voice asks "{QUESTION}"',
     )  # fmt: skip
     parser.add_argument(
         "--url", metavar="ws://…", help="a running host; without it, one is started"
@@ -68,7 +68,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     config = configfile.load(args.config, args.overrides)
     logs.configure(attrs.evolve(config.logs, level="error"))
-    question = resample(read_wav(args.file), EAR_HZ).samples if args.file else None
+    question = resample(read_clip(args.file), EAR_HZ).samples if args.file else None
     console = Console(highlight=False)
     exchange = trio.run(ask, config, args.url, question, console)
     show_timeline(console, exchange)
@@ -130,10 +130,17 @@ async def _own_host(config: Config, console: Console) -> AsyncIterator[tuple[str
     loading = console.status("Loading the engines ...")
     loading.start()
     try:
-        async with listening(host) as address, warm_engines(host, files):
+        async with (
+            trio.open_nursery() as nursery,
+            listening(host) as address,
+            open_tools(host),
+            warm_engines(host, files),
+        ):
+            nursery.start_soon(host.workshop.keep_open)
             loading.stop()
             yield f"ws{address.url.removeprefix('http')}/ws/default", host
             host.stopping.set()
+            nursery.cancel_scope.cancel("the question is answered")
     finally:
         loading.stop()
 

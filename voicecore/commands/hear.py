@@ -1,4 +1,4 @@
-"""``voicecore hear``: the words in a WAV file."""
+"""``voicecore hear``: the words in a recording."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from voicecore.audio import EAR_HZ, Samples, resample
 from voicecore.commands.options import add_config_options
 from voicecore.commands.progress import open_progress
 from voicecore.config import Config
-from voicecore.ears.clip import read_wav
-from voicecore.ears.recording import pieces
+from voicecore.ears.clip import read_clip
+from voicecore.ears.stretches import cut_at_pauses
 from voicecore.ears.transcribe import recognise
 from voicecore.engines import open_engine
 from voicecore.engines.interface import Transcript, Utterance
@@ -28,11 +28,13 @@ def add_parser(subparsers: Any) -> None:
     """Add the command to the subparsers that `argparse` made."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "hear",
-        help="recognise the words in a WAV file",
-        description="Recognise the words in a WAV file, as the host would hear them.",
+        help="recognise the words in a recording",
+        description="Recognise the words in a recording, as the host would hear them.",
         epilog="example: voicecore hear question.wav",
     )
-    parser.add_argument("file", type=Path, metavar="FILE.wav", help="any WAV file with speech")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="WAV, WebM, Ogg, MP3, M4A, FLAC or AAC"
+    )
     parser.add_argument("--json", action="store_true", help="with confidence, as JSON")
     add_config_options(parser)
     parser.set_defaults(run=run)
@@ -40,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     config = configfile.load(args.config, args.overrides)
-    samples = resample(read_wav(args.file), EAR_HZ).samples
+    samples = resample(read_clip(args.file), EAR_HZ).samples
     transcripts = trio.run(hear, config, samples)
     text = " ".join(transcript.text for transcript in transcripts if transcript.text)
     if args.json:
@@ -52,12 +54,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def hear(config: Config, samples: Samples) -> list[Transcript]:
-    """Recognise 16 kHz sound of any length, in pieces if it is long."""
+    """Recognise 16 kHz sound of any length, cut at its pauses if it has some."""
     files = ModelStore.of(config)
+    models = [name for name in (config.stt.model, config.vad.model) if name in files.models]
     with open_progress(Console(stderr=True)) as progress:
-        await ensure([config.stt.model], store=files, progress=progress)
-    async with open_engine(config, "stt", files) as stt:
-        return [
-            await recognise(stt, Utterance(piece))
-            for piece in pieces(samples, config.ears.max_utterance_ms)
-        ]
+        await ensure(models, store=files, progress=progress)
+    async with (
+        open_engine(config, "stt", files) as stt,
+        open_engine(config, "vad", files) as vad,
+    ):
+        stretches = cut_at_pauses(samples, vad.detector(), config.ears)
+        return [await recognise(stt, Utterance(stretch)) for stretch in stretches]

@@ -93,7 +93,10 @@ def run(args: argparse.Namespace) -> int:
 def used_models(config: Config, store: ModelStore) -> list[str]:
     """Return the models that a host with this configuration loads, the known ones."""
     engines = (config.vad, config.stt, config.llm, config.tts)
-    return [engine.model for engine in engines if engine.model in store.models]
+    names = [engine.model for engine in engines]
+    if config.llm.engine == "llama":  # elsewhere a character's model is a name of its server
+        names += [profile.model for profile in config.characters.values() if profile.model]
+    return [name for name in dict.fromkeys(names) if name in store.models]
 
 
 # --- list ----------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -22,8 +23,9 @@ from voicecore.commands.progress import open_progress
 from voicecore.config import Config
 from voicecore.engines import idle
 from voicecore.errors import ConfigError
-from voicecore.host import Host, random_id, warm_engines
+from voicecore.host import Host, open_tools, random_id, warm_engines
 from voicecore.metrics import Metrics
+from voicecore.reload import try_reload, watch
 from voicecore.server import Address, listening
 from voicecore.store import SqliteStore
 from voicecore.weights.fetch import ensure
@@ -43,8 +45,8 @@ examples:
 
 Clients connect to ws://HOST:PORT/ws/default (N.E.K.O.) and ws://HOST:PORT/ws (CortexPrism).
 GET /healthz tells whether it is ready, GET /metrics how it does. Every setting is explained in
-docs/configuration.md. Ctrl-C or SIGTERM lets what is being said be heard, then ends; a second one
-ends at once.
+docs/configuration.md. A change of the file is used at once; SIGHUP has it read again.
+Ctrl-C or SIGTERM lets what is being said be heard, then ends; a second one ends at once.
 """
 
 
@@ -70,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args)
     logs.configure(config.logs)
     _use_one_malloc_arena()
-    trio.run(serve, config, args.offline, _announce)
+    trio.run(serve, config, args.offline, _announce, Source(args))
     return 0
 
 
@@ -97,7 +99,7 @@ async def _give_memory_back(host: Host) -> None:
     engines = await host.room.warm()
     while True:
         await trio.sleep(TRIM_PERIOD_S)
-        if all(idle(engine) for engine in (engines.stt, engines.llm, engines.tts)):
+        if all(idle(engine) for _, engine in engines.each()):
             await trio.to_thread.run_sync(libc.malloc_trim, 0)
 
 
@@ -114,8 +116,28 @@ def _announce(address: Address) -> None:
     print(f"voicecore is ready on {address.url}", flush=True)
 
 
-async def serve(config: Config, offline: bool, on_ready: Callable[[Address], None]) -> None:  # noqa: FBT001
-    """Run the host until SIGTERM or SIGINT.
+@attrs.frozen
+class Source:
+    """Where the configuration came from, to be read again."""
+
+    args: argparse.Namespace
+
+    @property
+    def path(self) -> Path | None:
+        path: Path | None = self.args.config
+        return path
+
+    def load(self) -> Config:
+        return load_config(self.args)
+
+
+async def serve(
+    config: Config,
+    offline: bool,  # noqa: FBT001
+    on_ready: Callable[[Address], None],
+    source: Source,
+) -> None:
+    """Run the host until SIGTERM or SIGINT. SIGHUP, and a change of its file, reload the source.
 
     Raises:
         VoicecoreError: in a group; it cannot start, or an engine cannot be loaded.
@@ -127,10 +149,14 @@ async def serve(config: Config, offline: bool, on_ready: Callable[[Address], Non
         now=time.time,
         max_open=max(64, config.server.max_sessions),
     )
-    host = Host(config, store, Metrics())
+    host = Host(config, store, Metrics(), load=source.load)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_stop_on_signal, host, nursery.cancel_scope)
+        nursery.start_soon(_reload_on_signal, host, source)
+        if source.path is not None:
+            nursery.start_soon(watch, host, source.path, source.load)
         nursery.start_soon(host.metrics.watch_loop)
+        nursery.start_soon(host.workshop.keep_open)
         nursery.start_soon(_give_memory_back, host)
         try:
             await store.check()
@@ -149,7 +175,7 @@ async def _serve_warm(
     host: Host, files: ModelStore, address: Address, on_ready: Callable[[Address], None]
 ) -> None:
     begun_s = trio.current_time()
-    async with warm_engines(host, files):
+    async with open_tools(host), warm_engines(host, files):
         if not host.stopping.is_set():
             log.info("ready", url=address.url, seconds=round(trio.current_time() - begun_s, 2))
             on_ready(address)
@@ -168,6 +194,12 @@ async def _fetch(config: Config, files: ModelStore, stopping: trio.Event) -> Non
         with open_progress(Console(stderr=True)) as progress:
             await ensure(used_models(config, files), store=files, progress=progress)
         nursery.cancel_scope.cancel("all is fetched")
+
+
+async def _reload_on_signal(host: Host, source: Source) -> None:
+    with trio.open_signal_receiver(signal.SIGHUP) as signals:
+        async for _ in signals:
+            await try_reload(host, source.load)
 
 
 async def _stop_on_signal(host: Host, everything: trio.CancelScope) -> None:

@@ -43,6 +43,8 @@ async def transcribe(
 async def _try(
     stt: Stt, take: Take, language: str | None, timeout_ms: int
 ) -> Transcript | HearingFailed:
+    if not len(take.samples):  # a message whose last words were recognised before its end
+        return Transcript("", confidence=0.0)
     try:
         with trio.fail_after(timeout_ms / 1000):
             return await recognise(stt, Utterance(take.samples, language))

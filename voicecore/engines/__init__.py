@@ -8,8 +8,9 @@ others return an `Engine` of their own.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
@@ -28,31 +29,53 @@ from voicecore.engines.interface import (
     Vad,
 )
 from voicecore.engines.worker import ThreadedEngine, open_threaded
-from voicecore.errors import EngineMissing
+from voicecore.errors import EngineError, EngineMissing, VoicecoreError
 
 KINDS: tuple[Kind, ...] = ("vad", "stt", "llm", "tts")
 
 
 @attrs.frozen(eq=False)
 class Engines:
-    """The four loaded engines of a host."""
+    """The loaded engines of a host."""
 
     vad: Vad
     stt: Stt
     llm: Llm
+    """The configured language model, of every character that names no other."""
     tts: Tts
+    llms: Mapping[str, Llm] = attrs.field(factory=dict)
+    """Every language model by its name in the configuration, ``llm`` among them."""
+
+    def llm_for(self, model: str | None) -> Llm:
+        """Return the language model of a character; None for the configured one.
+
+        Raises:
+            EngineError: it is not loaded.
+        """
+        if model is None:
+            return self.llm
+        if model not in self.llms:
+            raise EngineError(
+                f"The language model {model!r} is not loaded: models are when the host starts. "
+                "Restart it, now that the configuration names this one."
+            )
+        return self.llms[model]
+
+    def each(self) -> Iterator[tuple[Kind, Any]]:
+        """Give every engine once, with its kind."""
+        yield from (("vad", self.vad), ("stt", self.stt), ("llm", self.llm), ("tts", self.tts))
+        yield from (("llm", other) for other in self.llms.values() if other is not self.llm)
 
     def infos(self) -> list[EngineInfo]:
-        return [getattr(self, kind).info for kind in KINDS]
+        return [engine.info for _, engine in self.each()]
 
     def waiting(self) -> dict[Kind, int]:
-        """Requests waiting for each native engine."""
-        found: dict[Kind, int] = {}
-        for kind in KINDS:
-            engine = getattr(self, kind)
+        """Requests waiting for the native engines of each kind."""
+        found: Counter[Kind] = Counter()
+        for kind, engine in self.each():
             if isinstance(engine, ThreadedEngine):
-                found[kind] = engine.waiting()
-        return found
+                found[kind] += engine.waiting()
+        return dict(found)
 
 
 def idle(engine: object) -> bool:
@@ -98,23 +121,57 @@ def find(kind: Kind, name: str) -> EntryPoint:
     return max(found, key=lambda entry: not entry.value.startswith("voicecore."))
 
 
-async def _load(config: Config, kind: Kind, files: ModelFiles, loaded: dict[Kind, Any]) -> None:
-    load = find(kind, section(config, kind).engine).load
-    threads = threads_for(config)[kind]
+@attrs.frozen(eq=False)
+class _Order:
+    """An engine to be loaded."""
+
+    kind: Kind
+    settings: EngineConfig
+    threads: int
+    character: str = ""
+    """Whose language model it is, unless it is everyone's."""
+
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Have an error say which character's model is meant."""
+        try:
+            yield
+        except VoicecoreError as error:
+            if not self.character:
+                raise
+            setting = f"characters.{self.character}.model = {self.settings.model!r}"
+            raise type(error)(f"{setting}: {error}") from error
+
+
+def _orders(config: Config) -> list[_Order]:
+    """Return what the host loads: an engine of each kind, and the characters' own models."""
+    threads = threads_for(config)
+    known = {profile.model: name for name, profile in config.characters.items() if profile.model}
+    own = [
+        _Order("llm", attrs.evolve(config.llm, model=model), threads["llm"], name)
+        for model, name in known.items()
+        if model != config.llm.model
+    ]
+    return [*(_Order(kind, section(config, kind), threads[kind]) for kind in KINDS), *own]
+
+
+async def _load(order: _Order, files: ModelFiles, loaded: dict[_Order, Any]) -> None:
+    load = find(order.kind, order.settings.engine).load
 
     def make() -> Any:
-        return load()(section(config, kind), files, threads=threads)
+        return load()(order.settings, files, threads=order.threads)
 
-    loaded[kind] = await trio.to_thread.run_sync(make)
+    with order.blamed():
+        loaded[order] = await trio.to_thread.run_sync(make)
 
 
-async def _load_all(config: Config, files: ModelFiles, kinds: Sequence[Kind]) -> dict[Kind, Any]:
+async def _load_all(orders: Iterable[_Order], files: ModelFiles) -> dict[_Order, Any]:
     """Load engines side by side; if one cannot be loaded, close the others."""
-    loaded: dict[Kind, Any] = {}
+    loaded: dict[_Order, Any] = {}
     try:
         async with trio.open_nursery() as nursery:
-            for kind in kinds:
-                nursery.start_soon(_load, config, kind, files, loaded)
+            for order in orders:
+                nursery.start_soon(_load, order, files, loaded)
     except BaseException:
         for engine in loaded.values():
             if isinstance(engine, Native):
@@ -140,22 +197,31 @@ async def _serving(engine: Any) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def open_engines(config: Config, files: ModelFiles) -> AsyncIterator[Engines]:
-    """Load and warm up all four engines; leaving closes them.
+    """Load and warm up the engine of each kind and every character's language model.
+
+    Leaving closes them.
 
     Raises:
         EngineMissing, EngineError, ModelError: in a group: which one, why, and what mends it.
     """
+    orders = _orders(config)
     async with AsyncExitStack() as stack:
-        loaded = await _load_all(config, files, KINDS)
-        opened = {kind: await stack.enter_async_context(_serving(loaded[kind])) for kind in KINDS}
-        yield Engines(**opened)
+        loaded = await _load_all(orders, files)
+        opened = {}
+        for order in orders:
+            with order.blamed():
+                opened[order] = await stack.enter_async_context(_serving(loaded[order]))
+        own = {order.kind: opened[order] for order in orders if not order.character}
+        models = {order.settings.model: opened[order] for order in orders if order.kind == "llm"}
+        yield Engines(**own, llms=models)
 
 
 @asynccontextmanager
 async def open_engine(config: Config, kind: Kind, files: ModelFiles) -> AsyncIterator[Any]:
     """Load a single engine, for commands and benchmarks that need only one."""
-    loaded = await _load_all(config, files, [kind])
-    async with _serving(loaded[kind]) as engine:
+    order = _Order(kind, section(config, kind), threads_for(config)[kind])
+    loaded = await _load_all([order], files)
+    async with _serving(loaded[order]) as engine:
         yield engine
 
 

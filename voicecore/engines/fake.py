@@ -18,9 +18,11 @@ from voicecore.audio import Samples, ms_to_samples, samples_to_ms
 from voicecore.config import LlmConfig, SttConfig, TtsConfig, VadConfig
 from voicecore.engines.interface import (
     C,
+    CalledTool,
     Delta,
     EngineInfo,
     Kind,
+    LlmChunk,
     ModelFiles,
     Prompt,
     R,
@@ -37,12 +39,22 @@ from voicecore.errors import EngineError
 Step: TypeAlias = tuple[float, C | EngineError]
 """Seconds until this chunk, and the chunk. An error in its place is raised there."""
 
+Reply: TypeAlias = str | EngineError | Sequence[Delta | CalledTool]
+"""Of a fake language model: its words, its failure, or text and native calls."""
+
 
 class FakeEngine(Generic[R, C]):
     """Answers each request by playing a script of timed chunks."""
 
-    def __init__(self, kind: Kind, script: Callable[[R], Iterator[Step[C]]]) -> None:
-        self.info = EngineInfo(kind, "fake", "none", "0")
+    def __init__(
+        self,
+        kind: Kind,
+        script: Callable[[R], Iterator[Step[C]]],
+        *,
+        info: EngineInfo | None = None,
+    ) -> None:
+        self.info = info or EngineInfo(kind, "fake", "none", "0")
+        """May be replaced, for an engine that can something else."""
         self.requests: list[R] = []
         """Every request so far, for tests to look at."""
         self.open = 0
@@ -93,38 +105,51 @@ def fake_stt(
 
 
 def fake_llm(
-    replies: Sequence[str | EngineError] = (),
+    replies: Sequence[Reply] = (),
     *,
     first_token_s: float = 0.1,
     tokens_per_s: float = 40,
     die_after: int | None = None,
-) -> FakeEngine[Prompt, Delta | Usage]:
+    sees: bool = False,
+    calls_tools: bool = False,
+    model: str = "none",
+) -> FakeEngine[Prompt, LlmChunk]:
     """Give the scripted replies in turn, a word a token; past them, repeat the person's words.
 
     Args:
-        replies: what to say; an `EngineError` is raised in place of a reply.
+        replies: what to say. A list is text and native calls, each one token; an `EngineError` is
+            raised in place of a reply.
         first_token_s: seconds to the first token.
         tokens_per_s: rate of the rest.
         die_after: fail after this many tokens of every reply.
+        sees: for its `EngineInfo`.
+        calls_tools: for its `EngineInfo`.
+        model: for its `EngineInfo`.
     """
     scripted = iter(replies)
 
-    def script(prompt: Prompt) -> Iterator[Step[Delta | Usage]]:
+    def script(prompt: Prompt) -> Iterator[Step[LlmChunk]]:
         reply = next(scripted, f"You said: {prompt.messages[-1].content}")
         if isinstance(reply, EngineError):
             yield first_token_s, reply
             return
-        words = reply.split(" ")
-        for index, word in enumerate(words):
+        chunks = _words(reply) if isinstance(reply, str) else list(reply)
+        for index, chunk in enumerate(chunks):
             if index == die_after:
                 yield 0, EngineError("The fake language model died, as it was told to.")
-            delay_s = 1 / tokens_per_s if index else first_token_s
-            if word or index:
-                yield delay_s, Delta(word if index == 0 else f" {word}")
+            if chunk != Delta(""):
+                yield 1 / tokens_per_s if index else first_token_s, chunk
         tokens_in = sum(len(message.content.split()) for message in prompt.messages)
-        yield 0, Usage(tokens_in, len(words), "fake")
+        called = any(isinstance(chunk, CalledTool) for chunk in chunks)
+        yield 0, Usage(tokens_in, len(chunks), "fake", "tool_calls" if called else "stop")
 
-    return FakeEngine("llm", script)
+    info = EngineInfo("llm", "fake", model, "0", sees=sees, calls_tools=calls_tools)
+    return FakeEngine("llm", script, info=info)
+
+
+def _words(text: str) -> list[Delta | CalledTool]:
+    first, *others = text.split(" ")
+    return [Delta(first), *(Delta(f" {word}") for word in others)]
 
 
 def fake_tts(
@@ -171,11 +196,11 @@ def load_stt(
     return fake_stt()
 
 
-def load_llm(
-    config: LlmConfig, files: ModelFiles, *, threads: int
-) -> FakeEngine[Prompt, Delta | Usage]:
-    del config, files, threads
-    return fake_llm()
+def load_llm(config: LlmConfig, files: ModelFiles, *, threads: int) -> FakeEngine[Prompt, LlmChunk]:
+    del files, threads
+    return fake_llm(
+        sees=config.sees, calls_tools=config.tools == "native", model=config.model or "none"
+    )
 
 
 def load_tts(

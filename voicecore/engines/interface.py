@@ -36,6 +36,11 @@ class EngineInfo:
     """Of the library that does the work."""
     device: str = "cpu"
     threads: int = 1
+    sees: bool = False
+    """A language model that takes pictures."""
+    calls_tools: bool = False
+    """A language model that is told of tools by `Prompt.tools` and answers with `CalledTool`.
+    Others are told in their prompt, and write calls as text."""
 
 
 # --- speech to text ------------------------------------------------------------------------------
@@ -78,10 +83,40 @@ class Image:
 
 
 @attrs.frozen
+class CalledTool:
+    """A call the model made, natively or in its text."""
+
+    id: str
+    """The model's own, or made up; unique in its prompt."""
+    name: str
+    arguments: str
+    """JSON, as the model wrote it: perhaps malformed."""
+
+
+@attrs.frozen
 class Message:
+    """One message of a prompt.
+
+    A reply that called tools is an ``assistant`` message with ``calls``, followed by one ``tool``
+    message with ``call_id`` for each of them.
+    """
+
     role: Literal["system", "user", "assistant", "tool"]
     content: str
     images: tuple[Image, ...] = ()
+    calls: tuple[CalledTool, ...] = ()
+    call_id: str = ""
+    """Of a ``tool`` message: the call it answers."""
+
+
+@attrs.frozen
+class ToolSpec:
+    """A tool as the model is told of it."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, object]
+    """JSON Schema of an object."""
 
 
 @attrs.frozen
@@ -91,6 +126,8 @@ class Prompt:
     messages: tuple[Message, ...]
     max_tokens: int | None = None
     temperature: float | None = None
+    tools: tuple[ToolSpec, ...] = ()
+    """Given only to a model whose `EngineInfo.calls_tools` is true."""
 
 
 @attrs.frozen
@@ -108,7 +145,11 @@ class Usage:
     tokens_out: int
     model: str
     finish: str = "stop"
-    """``stop`` or ``length``."""
+    """``stop``, ``length`` or ``tool_calls``."""
+
+
+LlmChunk: TypeAlias = Delta | CalledTool | Usage
+"""A complete reply is any number of `Delta` and `CalledTool`, then one `Usage`."""
 
 
 # --- text to speech ------------------------------------------------------------------------------
@@ -154,7 +195,7 @@ class Engine(Protocol[R_contra, C_co]):
 
 
 Stt: TypeAlias = Engine[Utterance, Transcript]
-Llm: TypeAlias = Engine[Prompt, Delta | Usage]
+Llm: TypeAlias = Engine[Prompt, LlmChunk]
 Tts: TypeAlias = Engine[SpeechRequest, SpeechChunk]
 
 

@@ -27,7 +27,7 @@ import outcome
 
 from voicecore.config import LlmConfig, cores
 from voicecore.engines.interface import Delta, EngineInfo, Message, ModelFiles, Prompt, Usage
-from voicecore.errors import EngineError, EngineMissing, ModelError
+from voicecore.errors import ConfigError, EngineError, EngineMissing, ModelError
 
 try:
     import xllamacpp
@@ -87,9 +87,14 @@ def load(config: LlmConfig, files: ModelFiles, *, threads: int) -> Llama:
     """Load the model: about 0.5 s for 100 MB.
 
     Raises:
+        ConfigError: ``llm.tools`` is ``native``.
         ModelError: the file is missing, or llama.cpp cannot read it.
         EngineError: the socket of llama.cpp's server cannot be made.
     """
+    if config.tools == "native":
+        raise ConfigError(
+            'The llama engine is told of tools in its prompt only. Set llm.tools = "text" or "off".'
+        )
     path = files.file(config.model, ".gguf")
     with tempfile.TemporaryDirectory(prefix="voicecore-", ignore_cleanup_errors=True) as folder:
         socket = Path(folder, "llama.sock")
@@ -152,6 +157,8 @@ def _params(config: LlmConfig, model: Path, socket: Path, threads: int) -> Any:
 
 class Llama:
     """A loaded model: a `Native` engine that answers ``parallel`` prompts at once.
+
+    It is told of tools in its prompt and writes calls as text, so no message has the role ``tool``.
 
     The prompt is computed in one native call that nothing can stop: a reply nobody waits for ends
     at its first token. Tokens come one at a time, and a listener who left is noticed at the next.

@@ -22,10 +22,14 @@ from voicecore.mind.happenings import (
     Happening,
     Listen,
     Open,
+    ReadFiles,
     Recite,
     Release,
     Remember,
+    Share,
     StopOpening,
+    StopReading,
+    UseCharacter,
 )
 from voicecore.mind.turn import Turn
 from voicecore.mind.turns import TurnTaking
@@ -41,10 +45,13 @@ class Doings(Protocol):
     def release(self, turn: Turn) -> None: ...
     def interrupt(self, turn: str, notice: events.Event | None) -> None: ...
     def forget_sound(self) -> None: ...
+    def use_character(self, name: str) -> None: ...
+    def share(self, event: events.Event) -> None: ...
     async def listen(self) -> None: ...
     async def open(self, action: Open) -> None: ...
     async def answer(self, turn: Turn, history: tuple[Message, ...]) -> None: ...
     async def recite(self, turn: Turn) -> None: ...
+    async def read_files(self, action: ReadFiles) -> None: ...
     async def remember(self, action: Remember | Close) -> None: ...
 
 
@@ -56,6 +63,7 @@ class _Scopes:
     turn: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     ears: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     opening: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    reading: trio.CancelScope = attrs.field(factory=trio.CancelScope)
 
     def start(self, work: Callable[[], Awaitable[None]]) -> trio.CancelScope:
         scope = trio.CancelScope()
@@ -92,17 +100,14 @@ async def converse(
 
 
 async def _do(action: Action, scopes: _Scopes, doings: Doings) -> None:
+    """Begin, or cancel, what runs in a scope of its own; do the rest at once."""
     match action:
-        case Emit(event):
-            doings.emit(event)
         case Cut(turn_id, notice, reason):
             doings.interrupt(turn_id, notice)
             scopes.turn.cancel(reason)
         case Answer(turn, history):
             doings.begin_turn(turn)
             scopes.turn = scopes.start(lambda: doings.answer(turn, history))
-        case Release(turn):
-            doings.release(turn)
         case Recite(turn):
             doings.begin_turn(turn)
             scopes.turn = scopes.start(lambda: doings.recite(turn))
@@ -115,5 +120,25 @@ async def _do(action: Action, scopes: _Scopes, doings: Doings) -> None:
             scopes.opening = scopes.start(lambda: doings.open(action))
         case StopOpening():
             scopes.opening.cancel("the session was paused")
+        case ReadFiles():
+            scopes.reading = scopes.start(lambda: doings.read_files(action))
+        case StopReading():
+            scopes.reading.cancel("stopped by the client")
+        case _:
+            await _do_at_once(action, doings)
+
+
+async def _do_at_once(
+    action: Emit | Release | UseCharacter | Share | Remember | Close, doings: Doings
+) -> None:
+    match action:
+        case Emit(event):
+            doings.emit(event)
+        case Release(turn):
+            doings.release(turn)
+        case UseCharacter(name):
+            doings.use_character(name)
+        case Share(event):
+            doings.share(event)
         case Remember() | Close():
             await doings.remember(action)

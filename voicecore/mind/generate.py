@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import trio
 
-from voicecore.engines.interface import Delta, Llm, Prompt, Usage
+from voicecore.engines.interface import CalledTool, Delta, Llm, Prompt, Usage
 from voicecore.errors import EngineError
 from voicecore.mind.turn import Turn
 
 
 async def generate(
-    llm: Llm, prompt: Prompt, tokens: trio.MemorySendChannel[Delta], turn: Turn
+    llm: Llm, prompt: Prompt, tokens: trio.MemorySendChannel[Delta | CalledTool], turn: Turn
 ) -> None:
     """Stream the reply into ``tokens`` and its cost into ``turn``.
 
@@ -19,7 +19,7 @@ async def generate(
     """
     with tokens:
         asked_s = trio.current_time()
-        first = True
+        first = not turn.has("first token")
         try:
             async with llm.stream(prompt) as chunks:
                 async for chunk in chunks:

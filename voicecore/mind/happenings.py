@@ -8,7 +8,7 @@ from typing import TypeAlias
 import attrs
 
 from voicecore import events
-from voicecore.engines.interface import Message
+from voicecore.engines.interface import Image, Message
 from voicecore.mind.turn import Turn
 from voicecore.store import SessionRecord, StoredMessage
 
@@ -92,6 +92,47 @@ class TurnOver:
 
 
 @attrs.frozen
+class Seen:
+    """A picture the person shows was looked at; it goes with the next turn."""
+
+    image: Image
+
+
+@attrs.frozen
+class FilesRead:
+    """The files sent with a message were read."""
+
+    number: int
+    """Of the `ReadFiles` it answers."""
+    text: str
+    """What they say, for the model; empty if they are all pictures."""
+    images: tuple[Image, ...]
+
+
+@attrs.frozen
+class FilesFailed:
+    """One of the files cannot be used."""
+
+    number: int
+    code: str
+    message: str
+
+
+@attrs.frozen
+class Announced:
+    """There is something to be said to the person, unasked."""
+
+    text: str
+
+
+@attrs.frozen
+class Overheard:
+    """Another socket of this conversation has added a message to it."""
+
+    message: StoredMessage
+
+
+@attrs.frozen
 class Disconnected:
     pass
 
@@ -105,6 +146,11 @@ Happening: TypeAlias = (
     | Heard
     | HearingFailed
     | TurnOver
+    | Seen
+    | FilesRead
+    | FilesFailed
+    | Announced
+    | Overheard
     | Disconnected
 )
 
@@ -159,9 +205,36 @@ class Release:
 
 @attrs.frozen
 class Recite:
-    """Begin a turn that only speaks ``turn.text``: no model, no history."""
+    """Begin a turn that only speaks ``turn.user_text``: no model is asked."""
 
     turn: Turn
+
+
+@attrs.frozen
+class ReadFiles:
+    """Read what was sent with a message; `FilesRead` or `FilesFailed` follows."""
+
+    files: tuple[events.Attachment, ...]
+    number: int
+
+
+@attrs.frozen
+class StopReading:
+    pass
+
+
+@attrs.frozen
+class UseCharacter:
+    """This character answers from the next turn on."""
+
+    name: str
+
+
+@attrs.frozen
+class Share:
+    """Tell the other sockets of this conversation."""
+
+    event: events.Event
 
 
 @attrs.frozen
@@ -187,5 +260,19 @@ class Close:
 
 
 Action: TypeAlias = (
-    Emit | Open | StopOpening | Listen | Deafen | Answer | Release | Recite | Cut | Remember | Close
+    Emit
+    | Open
+    | StopOpening
+    | Listen
+    | Deafen
+    | Answer
+    | Release
+    | Recite
+    | ReadFiles
+    | StopReading
+    | UseCharacter
+    | Share
+    | Cut
+    | Remember
+    | Close
 )

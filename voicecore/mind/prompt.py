@@ -9,11 +9,14 @@ much at once, so that it comes seldom.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 import attrs
 
-from voicecore.engines.interface import Message, Prompt
+from voicecore.engines.interface import Message, Prompt, ToolSpec
+from voicecore.mind.prompt_tools import ToolsAs, as_json, as_text, section
 
 ASCII_PER_TOKEN = 2.5
 """Letters and spaces to a token. SmolLM2's tokenizer takes 3.7 characters of English prose and 2.7
@@ -28,6 +31,9 @@ MESSAGE_TOKENS = 8
 
 IMAGE_TOKENS = 1_000
 """What a picture of about a megapixel costs: 765 at OpenAI, some 1300 with Qwen2-VL."""
+
+LEAST_TOKENS = 64
+"""Left of each text at least, a paragraph's worth, before calls and results are left out."""
 
 OPENING = Message("user", "Hello.")
 """Put before a conversation that the character began: many chat templates refuse one that does not
@@ -50,12 +56,16 @@ def tokens_of(text: str) -> int:
     return round(marks + words / ASCII_PER_TOKEN + beyond * TOKENS_PER_BYTE + 0.5)
 
 
-def cost(messages: Iterable[Message]) -> int:
-    """Estimate the tokens that messages take in a prompt, their marks included."""
-    return sum(
-        tokens_of(message.content) + MESSAGE_TOKENS + IMAGE_TOKENS * len(message.images)
+def cost(messages: Iterable[Message], tools: Iterable[ToolSpec] = ()) -> int:
+    """Estimate the tokens that messages and tools take in a prompt, their marks included.
+
+    Calls, results and tools are counted as the templates of Hermes and Qwen write them.
+    """
+    spoken = sum(
+        tokens_of(as_text(message).content) + MESSAGE_TOKENS + IMAGE_TOKENS * len(message.images)
         for message in messages
     )
+    return spoken + sum(tokens_of(as_json(tool)) for tool in tools)
 
 
 def split_examples(text: str) -> tuple[str, tuple[Message, ...]]:
@@ -77,44 +87,100 @@ def split_examples(text: str) -> tuple[str, tuple[Message, ...]]:
 
 
 def merge(messages: Iterable[Message]) -> list[Message]:
-    """Join neighbours of the same role, since many chat templates want roles to alternate."""
+    """Join neighbours of the same role, since many chat templates want roles to alternate.
+
+    Calls are kept; results, each of which answers a call of its own, are not joined.
+    """
     merged: list[Message] = []
     for message in messages:
-        if merged and merged[-1].role == message.role:
-            joined = f"{merged[-1].content}\n{message.content}".strip()
-            images = merged[-1].images + message.images
-            merged[-1] = attrs.evolve(message, content=joined, images=images)
+        if merged and merged[-1].role == message.role != "tool":
+            merged[-1] = _joined(merged[-1], message)
         else:
             merged.append(message)
     return merged
 
 
+def _joined(one: Message, other: Message) -> Message:
+    return attrs.evolve(
+        other,
+        content=f"{one.content}\n{other.content}".strip(),
+        images=one.images + other.images,
+        calls=one.calls + other.calls,
+    )
+
+
+def room_for_documents(*, budget_tokens: int, max_tokens: int) -> int:
+    """How many characters of files fit beside a message and the character's part.
+
+    Half of the prompt's room. Text in other scripts takes more, and is cut at its beginning.
+    """
+    return int((budget_tokens - min(max_tokens, budget_tokens // 2)) // 2 * ASCII_PER_TOKEN)
+
+
 def build_prompt(
-    system: str, history: Sequence[Message], *, budget_tokens: int, max_tokens: int
+    system: str,
+    history: Sequence[Message],
+    *,
+    budget_tokens: int,
+    max_tokens: int,
+    tools: Sequence[ToolSpec] = (),
+    tools_as: ToolsAs = "off",
 ) -> Prompt:
     """Make the prompt that asks for the next reply.
 
     It holds the system prompt, its examples (`split_examples`), then the newest part of the
-    history, from a user message on. The newest user message and what follows it are always kept;
-    if that alone is too long, its beginning is cut away. Only it keeps its pictures.
+    history, from a user message on. The newest user message is always kept, and what follows it:
+    its calls and their results. If that alone is too long, its longest texts are shortened, and its
+    oldest calls go, with their results. Only the newest user message keeps its pictures.
 
     Args:
         system: the character's part; may be empty. It gets at most half of the room: its examples
             go first, then its end.
-        history: the conversation so far, oldest first, ending with what to answer.
+        history: the conversation so far, oldest first, ending with what to answer. Every call has
+            its result before the next user message.
         budget_tokens: the model's context, for prompt and reply together.
         max_tokens: room kept for the reply, at most half of the budget.
+        tools: what the model may call; only those that fit (`fitting_tools`) are told.
+        tools_as: ``native``: tools, calls and results stay what they are, for an engine with
+            ``calls_tools``. Otherwise calls and results become text, and with ``text`` the system
+            prompt ends with the list of tools.
 
     The same history with more messages after it gives a prompt that begins the same, until the
     room is full; then the oldest messages go until half of the room is free.
     """
-    room = budget_tokens - min(max_tokens, budget_tokens // 2)
-    opening = _opening(system, room // 2)
-    room -= cost(opening)
+    room = _room(budget_tokens, max_tokens)
+    told = fitting_tools(tools, tools_as, budget_tokens=budget_tokens, max_tokens=max_tokens)
+    opening = _opening(system, (room - _tools_cost(told, tools_as)) // 2)
+    if tools_as == "text":
+        opening = _with_section(opening, section(told))
+    native = told if tools_as == "native" else ()
+    room -= cost(opening, native)
     turns = _without_old_images(merge(history))
-    start = _cut(turns, room)
-    kept = _fit(turns[start:], room)
-    return Prompt((*opening, *kept), max_tokens=max_tokens)
+    kept = _fit(turns[_cut(turns, room) :], room)
+    if tools_as != "native":
+        kept = merge(map(as_text, kept))
+    return Prompt((*opening, *kept), max_tokens=max_tokens, tools=native)
+
+
+def fitting_tools(
+    tools: Sequence[ToolSpec], tools_as: ToolsAs, *, budget_tokens: int, max_tokens: int
+) -> tuple[ToolSpec, ...]:
+    """Return the tools that a prompt has room for, the first ones: they get at most half of it."""
+    room = _room(budget_tokens, max_tokens) // 2
+    count = len(tools) if tools_as != "off" else 0
+    while count and _tools_cost(tools[:count], tools_as) > room:
+        count -= 1
+    return tuple(tools[:count])
+
+
+def _room(budget_tokens: int, max_tokens: int) -> int:
+    return budget_tokens - min(max_tokens, budget_tokens // 2)
+
+
+def _tools_cost(tools: Sequence[ToolSpec], tools_as: ToolsAs) -> int:
+    if tools_as == "text" and tools:
+        return cost([Message("system", section(tools))])
+    return cost((), tools)
 
 
 def _opening(system: str, room: int) -> tuple[Message, ...]:
@@ -126,6 +192,15 @@ def _opening(system: str, room: int) -> tuple[Message, ...]:
         return opening
     shortened = _keep(text, room - MESSAGE_TOKENS, from_end=False)
     return (Message("system", shortened),) if shortened else ()
+
+
+def _with_section(opening: tuple[Message, ...], section: str) -> tuple[Message, ...]:
+    if not section:
+        return opening
+    if not opening or opening[0].role != "system":
+        return (Message("system", section), *opening)
+    system = attrs.evolve(opening[0], content=f"{opening[0].content}\n\n{section}")
+    return (system, *opening[1:])
 
 
 def _without_old_images(turns: list[Message]) -> list[Message]:
@@ -155,16 +230,44 @@ def _cut(turns: Sequence[Message], room: int) -> int:
 
 
 def _fit(turns: Sequence[Message], room: int) -> list[Message]:
-    """Put the opening before an assistant's first words; shorten the first message if need be."""
+    """Put the opening before an assistant's first words; shorten what is too long all the same."""
     if not turns:
         return []
     kept = list(turns) if turns[0].role == "user" else [OPENING, *turns]
-    over = cost(kept) - room
-    if over > 0:
-        first = kept[0]
-        left = tokens_of(first.content) - over
-        kept[0] = attrs.evolve(first, content=_keep(first.content, left, from_end=True))
-    return kept
+    if cost(kept) <= room:
+        return kept
+    while len(kept) > 1 and _least_cost(kept) > room:
+        del kept[1 : _round_end(kept)]
+    sizes = [tokens_of(turn.content) for turn in kept]
+    left = room - _bare_cost(kept)
+    tokens = bisect_right(range(room + 1), left, key=lambda cap: sum(min(n, cap) for n in sizes))
+    return [
+        attrs.evolve(turn, content=_keep(turn.content, tokens - 1, from_end=turn.role == "user"))
+        for turn in kept
+    ]
+
+
+def _least_cost(turns: Sequence[Message]) -> int:
+    """Estimate what is left of a user message and its rounds of calls when they are shortened.
+
+    The last round is what the model is to answer from, so that its texts may go entirely.
+    """
+    least = 0 if _round_end(turns) == len(turns) else LEAST_TOKENS
+    return _bare_cost(turns) + sum(min(tokens_of(turn.content), least) for turn in turns)
+
+
+def _bare_cost(turns: Sequence[Message]) -> int:
+    """Estimate what messages cost without their texts.
+
+    One more each: the estimate of a whole may be rounded up to one more than those of its parts.
+    """
+    return cost(attrs.evolve(turn, content="") for turn in turns) + len(turns)
+
+
+def _round_end(turns: Sequence[Message]) -> int:
+    """Return where a reply that follows a user message ends, the results of its calls included."""
+    results = takewhile(lambda turn: turn.role == "tool", turns[2:])
+    return 2 + sum(1 for _ in results)
 
 
 def _keep(text: str, tokens: int, *, from_end: bool) -> str:

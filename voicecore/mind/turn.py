@@ -7,7 +7,8 @@ from typing import Literal
 
 import attrs
 
-from voicecore.events import Span, Timeline
+from voicecore.engines.interface import Image, Message
+from voicecore.events import Emotion, Span, Timeline
 
 MS_PER_CHAR = 65
 """Of English speech (about 15 characters a second), for a phrase whose length is not known yet."""
@@ -21,6 +22,7 @@ class Words:
     via: Literal["voice", "text"]
     zero_s: float
     spans: tuple[Span, ...] = ()
+    images: tuple[Image, ...] = ()
 
 
 _WORDS = re.compile(r"\w+")
@@ -59,7 +61,10 @@ class Turn:
     held: bool = False
     """It is a guess, prepared unseen and unheard; the person may not have finished."""
     recited: bool = False
-    """It only speaks its ``user_text``, as the client asked: no model, no history."""
+    """It only speaks its ``user_text``: no model is asked."""
+    unasked: bool = False
+    """The host speaks of its own accord (a greeting, a timer that is due). What is heard of it goes
+    into the history; a message of the person's ends it."""
     voice: str | None = None
     """Asked for by the client; None for the character's."""
     text: str = ""
@@ -67,6 +72,10 @@ class Turn:
     tokens_in: int = 0
     tokens_out: int = 0
     model: str = ""
+    mood: Emotion | None = None
+    """None until it was told to the client."""
+    exchanges: list[Message] = attrs.field(factory=list)
+    """Tools that were called and their results, as messages."""
     problem: str | None = None
     """Why the reply is incomplete, for the person; None while all is well."""
     problem_code: str = ""

@@ -1,47 +1,45 @@
-"""Who may speak, and what happens when: the rules of one conversation, without any I/O.
+"""What happens when: the rules of one conversation, without any I/O.
 
-`TurnTaking.feed` takes what happened and returns what is to be done. `Phase` says where it is.
-
-A turn begins with words, typed or recognised, and is one cancel scope. There is at most one. What
-the person said goes into the history when the turn begins; what was answered goes in when it ends,
-as far as it was heard. So a history only ever grows, and two user messages in a row mean that the
-first was interrupted before anything was heard: the model reads them as one.
+`TurnTaking.feed` takes what happened and returns what is to be done. `Phase` says where it is;
+`floor` holds the running turn, `openmic` what is being said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from voicecore import events
-from voicecore.engines.interface import Message
+from voicecore.mind.floor import Actions, Floor, Rules
 from voicecore.mind.happenings import (
     Action,
-    Answer,
+    Announced,
     Close,
-    Cut,
-    Deafen,
     Disconnected,
     Emit,
+    FilesFailed,
+    FilesRead,
     Happening,
     Heard,
     HearingFailed,
-    Listen,
     Open,
     Opened,
     OpenFailed,
+    Overheard,
     Phase,
-    Recite,
-    Release,
+    ReadFiles,
+    Seen,
+    Share,
     SpeechResumed,
     SpeechStarted,
     StopOpening,
+    StopReading,
     TurnOver,
+    UseCharacter,
 )
 from voicecore.mind.history import History
-from voicecore.mind.pieces import Clips, SpokenWords
+from voicecore.mind.openmic import OpenMic
+from voicecore.mind.pieces import Clips
 from voicecore.mind.turn import Turn, Words
-
-Actions = Iterator[Action]
 
 BUSY = "A turn is already in progress — wait for it to finish"  # wire.md 2.1, word for word
 TOO_MANY = "Too many messages before the session started; this one was not kept."
@@ -52,40 +50,21 @@ MAX_WAITING_TEXTS = 16
 class TurnTaking:
     """The state of one conversation. Not to be shared: one task feeds it."""
 
-    def __init__(
-        self,
-        *,
-        waits_for_start: bool,
-        now_s: Callable[[], float],
-        wall_s: Callable[[], float],
-        played_ms: Callable[[], float],
-        new_turn_id: Callable[[], str],
-        max_turn_chars: int,
-        max_text_chars: int,
-    ) -> None:
-        """Begin with no conversation.
-
-        ``now_s`` is the host's clock, ``wall_s`` gives seconds since the epoch for what is stored,
-        ``played_ms`` tells how much of the running reply's sound was heard by now.
-        """
-        self._now_s, self._played_ms = now_s, played_ms
-        self._new_turn_id = new_turn_id
-        self._max_text_chars = max_text_chars
-        self._waits_for_start = waits_for_start
+    def __init__(self, rules: Rules) -> None:
+        """Begin with no conversation."""
+        self._is = rules
         self.phase = Phase.IDLE
-        self.turn: Turn | None = None
-        self._history = History(wall_s)
+        self.clips = Clips()
+        self._history = History(rules.wall_s)
+        self._floor = Floor(self._history, rules)
+        self._mic = OpenMic(self._floor, rules.max_turn_chars)
         self._mode: events.InputMode = "audio"
         self._starting = False
-        self._listening = False
-        self._wrong_guess = 0
-        self._speaking = 0  # utterances begun and not yet recognised
-        self._spoken_replies = waits_for_start
         self._opening = 0  # number of the newest
         self._opening_id: str | None = None
-        self._said = SpokenWords(max_turn_chars)
-        self.clips = Clips()
         self._kept: list[Words] = []  # to be answered when the conversation is open
+        self._readings = 0
+        self._reading: events.Typed | None = None  # its files are being read
         self._rules: dict[type, Callable[..., Actions]] = {
             events.Start: self._start,
             events.Pause: self._pause,
@@ -93,17 +72,36 @@ class TurnTaking:
             events.Stop: self._stop,
             events.Typed: self._typed,
             events.NewConversation: self._new_conversation,
+            events.SelectAgent: self._select,
             events.SetSpoken: self._set_spoken,
+            events.SetSpeaking: self._set_speaking,
             events.Recite: self._recite,
+            events.Greet: lambda _: self._greet(),
+            events.Touch: self._touch,
             Opened: self._opened,
             OpenFailed: self._open_failed,
             SpeechStarted: self._speech_started,
-            SpeechResumed: self._speech_resumed,
+            SpeechResumed: self._mic.speech_resumed,
             Heard: self._heard,
             HearingFailed: self._hearing_failed,
             TurnOver: self._turn_over,
-            Disconnected: lambda _: self._cut("the client left", None),
+            Seen: self._seen,
+            FilesRead: self._files_read,
+            FilesFailed: self._files_failed,
+            Announced: self._announced,
+            Overheard: self._overheard,
+            Disconnected: lambda _: self._floor.cut("the client left", None),
         }
+
+    @property
+    def turn(self) -> Turn | None:
+        """The running turn."""
+        return self._floor.turn
+
+    @property
+    def conversation(self) -> str | None:
+        """The id of the conversation that is open."""
+        return self._history.session_id
 
     @property
     def wants_sound(self) -> bool:
@@ -112,7 +110,7 @@ class TurnTaking:
 
     def begin(self) -> list[Action]:
         """Say what is to be done on connecting."""
-        return [] if self._waits_for_start else list(self._listen())
+        return [] if self._is.waits_for_start else list(self._mic.listen())
 
     def feed(self, happening: Happening) -> list[Action]:
         """Take what happened; say what is to be done, in order."""
@@ -124,9 +122,8 @@ class TurnTaking:
         if self.phase is Phase.OPENING:
             yield Emit(events.Problem("SESSION_STARTING", "A session is already starting."))
             return
-        yield from self._cut("a new session starts", events.Activity(self._turn_id()))
-        if self._listening:
-            yield from self._deafen()
+        yield from self._floor.cut("a new session starts", self._floor.activity)
+        yield from self._deafen()
         self._mode, self._starting = start.mode, True
         yield Emit(events.Preparing(start.mode))
         yield from self._open(None, latest=not start.fresh)
@@ -151,12 +148,15 @@ class TurnTaking:
 
     def _quiet(self, reason: str) -> Actions:
         """Stop all that is in flight; input is ignored until the next start."""
-        yield from self._cut(reason, events.Activity(self._turn_id()))
+        yield from self._floor.cut(reason, self._floor.activity)
         yield from self._stop_opening()
-        if self._listening:
-            yield from self._deafen()
+        yield from self._deafen()
         self.phase, self._starting = Phase.PAUSED, False
         self._kept.clear()
+
+    def _deafen(self) -> Actions:
+        self.clips.forget()
+        yield from self._mic.deafen()
 
     def _new_conversation(self, _: events.NewConversation) -> Actions:
         if self._busy():
@@ -180,20 +180,17 @@ class TurnTaking:
         self.phase = Phase.ACTIVE
         if changed:
             yield Emit(events.ConversationOpened(opened.record.id, opened.record.character))
-        yield from self._listen()
+        yield from self._mic.listen()
         if self._starting:
             self._starting = False
             yield Emit(events.Started(self._mode))
+            yield from self._greet()
         kept, self._kept = self._kept, []
         for words in kept[:-1]:
             yield self._history.said(words.text, words.via)
         for words in kept[-1:]:
-            yield from self._answer(words)
-
-    def _listen(self) -> Actions:
-        if not self._listening:
-            self._listening = True
-            yield Listen()
+            yield from self._take(words, "a typed message")
+        yield from self._speak_news()
 
     def _open_failed(self, failed: OpenFailed) -> Actions:
         if failed.number != self._opening:
@@ -205,108 +202,100 @@ class TurnTaking:
             self._starting = False
             yield Emit(events.StartFailed(self._mode))
 
-    def _deafen(self) -> Actions:
-        self._listening, self._speaking, self._wrong_guess = False, 0, 0
-        self._said.clear()
-        self.clips.forget()
-        yield Deafen()
-
     # --- words in ---
 
     def _typed(self, typed: events.Typed) -> Actions:
         if self.phase is Phase.PAUSED:
             return
-        if (problem := self._refusal(typed.text, barge_in=typed.barge_in)) is not None:
+        if (problem := self._refusal(typed)) is not None:
             yield Emit(problem)
+            return
+        if typed.agent_id is not None:
+            yield UseCharacter(typed.agent_id)
+        if typed.files:
+            self._readings, self._reading = self._readings + 1, typed
+            yield ReadFiles(typed.files, self._readings)
         else:
-            words = Words(typed.text, "text", self._now_s())
+            words = Words(typed.text, "text", self._is.now_s())
             yield from self._take(words, "a typed message", typed.session_id)
 
-    def _refusal(self, text: str, *, barge_in: bool) -> events.Problem | None:
-        if not text.strip():
+    def _refusal(self, typed: events.Typed) -> events.Problem | None:
+        if not typed.text.strip() and not typed.files:
             return events.Problem("EMPTY_MESSAGE", "Empty message")
-        if len(text) > self._max_text_chars:
-            problem = f"The text has {len(text)} characters; {self._max_text_chars} are allowed."
+        if len(typed.text) > self._is.max_text_chars:
+            problem = (
+                f"The text has {len(typed.text)} characters; {self._is.max_text_chars} are allowed."
+            )
             return events.Problem("TEXT_TOO_LONG", problem)
-        if not barge_in and self._busy():
+        if not typed.barge_in and self._busy():
             return events.Problem("TURN_IN_PROGRESS", BUSY)
+        if typed.agent_id is not None and not self._is.knows(typed.agent_id):
+            return self._unknown(typed.agent_id)
         return None
 
+    def _unknown(self, agent_id: str) -> events.Problem:
+        # wire.md 2.1, word for word
+        return events.Problem("UNKNOWN_CHARACTER", f'Agent "{agent_id[:64]}" not found')
+
     def _busy(self) -> bool:
-        return self.turn is not None or bool(self._kept)
+        return self._floor.busy or bool(self._kept) or self._reading is not None
+
+    def _files_read(self, read: FilesRead) -> Actions:
+        typed = self._reading
+        if typed is None or read.number != self._readings:
+            return  # stopped meanwhile
+        self._reading = None
+        text = "\n\n".join(filter(None, (read.text, typed.text)))
+        words = Words(text, "text", self._is.now_s(), images=read.images)
+        yield from self._take(words, "a typed message", typed.session_id)
+
+    def _files_failed(self, failed: FilesFailed) -> Actions:
+        if self._reading is not None and failed.number == self._readings:
+            self._reading = None
+            yield Emit(events.Problem(failed.code, failed.message))
+
+    def _stop_reading(self) -> Actions:
+        if self._reading is not None:
+            self._reading = None
+            yield StopReading()
 
     def _take(self, words: Words, why: str, session_id: str | None = None) -> Actions:
         """Answer the words: now, or once the conversation they belong to is open."""
-        current = self._history.session_id
+        current, turn = self._history.session_id, self._floor.turn
         here = current is not None and session_id in {None, current}
-        if self.turn is not None and self.turn.foresaw(words):
-            yield from self._release(self.turn, words)
+        if turn is not None and turn.foresaw(words):
+            yield from self._floor.release(turn, words)
         elif self.phase is Phase.ACTIVE and here:
-            yield from self._cut(why, events.Activity(self._turn_id()))
-            yield from self._answer(words)
+            yield from self._floor.cut(why, self._floor.activity)
+            yield from self._floor.answer(words)
         elif len(self._kept) == MAX_WAITING_TEXTS:
             yield Emit(events.Problem("TOO_MANY_MESSAGES", TOO_MANY))
         else:
             self._kept.append(words)
             opening = self.phase is Phase.OPENING and session_id in {None, self._opening_id}
-            if not opening and not self._waits_for_start:
+            if not opening and not self._is.waits_for_start:
                 yield from self._stop_opening()
                 yield from self._open(session_id, latest=False)
 
-    def _release(self, turn: Turn, words: Words) -> Actions:
-        """Let the prepared answer go: it answers just these words."""
-        turn.held = False
-        turn.spans += [span for span in words.spans if not turn.has(span.name)]
-        yield self._history.said(words.text, words.via)
-        yield Release(turn)
-
     def _speech_started(self, _: SpeechStarted) -> Actions:
-        if self.phase is not Phase.ACTIVE:
-            return
-        self._speaking += 1
-        interrupted = self._turn_id()
-        if interrupted is None:
-            yield Emit(events.Activity(None))
-        yield from self._cut("the person speaks", events.Activity(interrupted))
-
-    def _speech_resumed(self, resumed: SpeechResumed) -> Actions:
-        self._wrong_guess = resumed.guess
-        if self.turn is not None and self.turn.held:
-            yield from self._cut("the person goes on", None)
-
-    def _guessed(self, heard: Heard) -> Actions:
-        """Prepare the answer, unseen: the person has perhaps finished."""
-        alone = self.turn is None and self._speaking == 1 and self.phase is Phase.ACTIVE
-        if alone and heard.text and heard.guess > self._wrong_guess:
-            text = self._said.joined(heard.text)
-            self.turn = self._new_turn(Words(text, "voice", heard.zero_s, heard.spans))
-            self.turn.held = True
-            yield Answer(self.turn, (*self._history.messages, Message("user", text)))
+        if self.phase is Phase.ACTIVE:
+            yield from self._mic.speech_started()
 
     def _heard(self, heard: Heard) -> Actions:
-        if heard.guess:
-            yield from self._guessed(heard)
-        elif heard.clip:
+        if heard.clip:
             yield from self._heard_clip(heard)
-        elif self.phase is Phase.ACTIVE:
-            if heard.text:
-                # Before, so that the last piece always finds something to answer.
-                if overflow := self._said.overflow():
-                    yield self._history.said(overflow, "voice")
-                self._said.add(heard.text)
-                yield Emit(events.UserWords(heard.text, heard.confidence))
-            if heard.final:
-                yield from self._utterance_over(heard.zero_s, heard.spans)
-
-    def _utterance_over(self, zero_s: float, spans: tuple[events.Span, ...] = ()) -> Actions:
-        """Answer, unless the person has gone on speaking: then the turn is still theirs."""
-        self._speaking = max(0, self._speaking - 1)
-        if self._speaking:
+        elif self.phase is not Phase.ACTIVE:
             return
-        if text := self._said.take():
-            yield from self._take(Words(text, "voice", zero_s, spans), "more was said")
-        elif self.turn is not None and self.turn.held:
-            yield from self._cut("the guess was wrong", None)
+        elif heard.guess:
+            yield from self._mic.guessed(heard)
+        else:
+            yield from self._answer_speech((yield from self._mic.heard(heard)))
+
+    def _answer_speech(self, words: Words | None) -> Actions:
+        if words is not None:
+            yield from self._take(words, "more was said")
+        else:
+            yield from self._speak_news()
 
     def _heard_clip(self, heard: Heard) -> Actions:
         text = self.clips.feed(heard)
@@ -326,45 +315,65 @@ class TurnTaking:
         if failed.clip:
             self.clips.fail(failed.clip)
         elif failed.final and self.phase is Phase.ACTIVE:
-            yield from self._utterance_over(self._now_s())
+            words = yield from self._mic.utterance_over(self._is.now_s())
+            yield from self._answer_speech(words)
+
+    def _seen(self, seen: Seen) -> Actions:
+        self._floor.picture = seen.image
+        yield from ()
+
+    # --- smaller wishes ---
+
+    def _select(self, select: events.SelectAgent) -> Actions:
+        if self._is.knows(select.agent_id):
+            yield UseCharacter(select.agent_id)
+            yield Emit(events.CharacterSelected(select.agent_id))
+        else:
+            yield Emit(self._unknown(select.agent_id))
 
     def _set_spoken(self, spoken: events.SetSpoken) -> Actions:
         if spoken.enabled is not None:
-            self._spoken_replies = spoken.enabled
-        yield Emit(events.Spoken(self._spoken_replies))
+            self._floor.spoken_replies = spoken.enabled
+        yield Emit(events.Spoken(self._floor.spoken_replies))
+
+    def _set_speaking(self, speaking: events.SetSpeaking) -> Actions:
+        yield Share(events.OtherSpeaking(speaking.speaking))
+
+    def _touch(self, touch: events.Touch) -> Actions:
+        yield Emit(events.Touched(touch.interaction_id, self._floor.turn_id))
 
     def _recite(self, recite: events.Recite) -> Actions:
-        if (problem := self._refusal(recite.text, barge_in=False)) is not None:
+        if (problem := self._refusal(events.Typed(recite.text))) is not None:
             yield Emit(problem)
         else:
-            self.turn = self._new_turn(Words(recite.text, "text", self._now_s()))
-            self.turn.recited, self.turn.voice = True, recite.voice
-            yield Recite(self.turn)
+            yield from self._floor.cut("the client wants something spoken", None)
+            yield from self._floor.recite(recite.text, recite.voice)
 
-    # --- a turn's life ---
+    # --- what the host says of its own accord ---
 
-    def _answer(self, words: Words) -> Actions:
-        yield self._history.said(words.text, words.via)
-        self.turn = self._new_turn(words)
-        yield Answer(self.turn, self._history.messages)
+    def _greet(self) -> Actions:
+        if self.phase is Phase.ACTIVE and not self._history.messages and not self._busy():
+            self._floor.add_news(self._is.greeting())
+            yield from self._speak_news()
 
-    def _new_turn(self, words: Words) -> Turn:
-        return Turn(
-            id=self._new_turn_id(),
-            user_text=words.text,
-            via=words.via,
-            spoken=words.via == "voice" or self._spoken_replies,
-            zero_s=words.zero_s,
-            started_s=self._now_s(),
-            spans=list(words.spans),
-        )
+    def _announced(self, announced: Announced) -> Actions:
+        self._floor.add_news(announced.text)
+        yield from self._speak_news()
+
+    def _overheard(self, overheard: Overheard) -> Actions:
+        if self._history.session_id is not None:
+            self._history.overheard(overheard.message)
+        yield from ()
+
+    def _speak_news(self) -> Actions:
+        if self.phase is Phase.ACTIVE and not self._mic.speaking and not self._busy():
+            yield from self._floor.speak_news()
+
+    # --- the end of a turn ---
 
     def _turn_over(self, over: TurnOver) -> Actions:
-        turn = self.turn
-        if turn is None or turn.id != over.turn:
-            return  # it was cut meanwhile
-        self.turn = None
-        yield from self._answered(turn, turn.text.strip(), interrupted=turn.problem is not None)
+        yield from self._floor.over(over)
+        yield from self._speak_news()
 
     def _stop(self, _: events.Stop) -> Actions:
         yield from self._drop_all("stopped by the client")
@@ -373,28 +382,7 @@ class TurnTaking:
         """End the turn, and what would become one; tell the client once."""
         self._kept.clear()
         self.clips.forget()
-        if self.turn is None:
+        yield from self._stop_reading()
+        if self._floor.turn is None:
             yield Emit(events.Stopped())
-        yield from self._cut(reason, events.Stopped())
-
-    def _cut(self, reason: str, notice: events.Event | None) -> Actions:
-        if self.turn is None:
-            return
-        turn, self.turn = self.turn, None
-        if turn.held:  # the client knows nothing of it
-            yield Cut(turn.id, None, reason)
-            if notice is not None and not isinstance(notice, events.Activity):
-                yield Emit(notice)
-            return
-        heard = turn.heard(self._played_ms())
-        yield Cut(turn.id, notice, reason)
-        yield from self._answered(turn, heard, interrupted=True)
-
-    def _answered(self, turn: Turn, text: str, *, interrupted: bool) -> Actions:
-        kept = self._history.answered(turn, text, interrupted=interrupted)
-        if kept is not None:
-            yield kept
-
-    def _turn_id(self) -> str | None:
-        """The turn the client knows of."""
-        return self.turn.id if self.turn and not self.turn.held else None
+        yield from self._floor.cut(reason, events.Stopped())

@@ -8,7 +8,8 @@ import numpy as np
 import trio
 
 from voicecore.audio import MOUTH_HZ, Pcm, Samples
-from voicecore.events import PhraseStarted, ReplySound
+from voicecore.events import Event, Mood, PhraseStarted, ReplySound
+from voicecore.mind.emotion import emotion_of
 from voicecore.mind.turn import Turn
 from voicecore.mouth.phrase import Phrase, Phraser
 from voicecore.mouth.synthesize import PhraseSound
@@ -40,19 +41,26 @@ async def phrase(
     phrases: trio.MemorySendChannel[Phrase],
     phraser: Phraser,
     turn: Turn,
+    emit: Callable[[Event], None],
 ) -> None:
-    """Cut the reply's text to phrases worth speaking."""
+    """Cut the reply's text to phrases worth speaking.
+
+    The first one tells the reply's emotion, unless the model has said it itself.
+    """
     with words, phrases:
         async for text in words:
             for found in phraser.feed(text):
-                _note_first(turn, found)
+                _note_first(turn, found, emit)
                 await phrases.send(found)
         for found in phraser.close():
-            _note_first(turn, found)
+            _note_first(turn, found, emit)
             await phrases.send(found)
 
 
-def _note_first(turn: Turn, found: Phrase) -> None:
+def _note_first(turn: Turn, found: Phrase, emit: Callable[[Event], None]) -> None:
+    if found.spoken and turn.mood is None and not turn.recited:
+        turn.mood = emotion_of(found.text)
+        emit(Mood(turn.id, turn.mood))
     if found.spoken and turn.has("first token") and not turn.has("first phrase"):
         owner = "mouth.first_phrase_chars"
         turn.span("first phrase", owner, turn.end_s("first token"), trio.current_time())

@@ -1,44 +1,56 @@
-"""N.E.K.O.: the character voice companion's protocol, in its documented dialect.
+"""N.E.K.O.: the character voice companion's protocol, in both dialects of its messages.
 
-JSON text frames. The client's messages carry ``action``, the server's ``type``. See docs/wire.md.
+JSON text frames, and binary ones for sound. The client's messages carry ``action``, the server's
+``type``. See docs/wire.md.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterator
-from typing import Any, get_args
+from collections.abc import Callable
+from typing import Literal, TypeAlias, get_args
 
 from voicecore import events
-from voicecore.audio import EAR_HZ, Pcm, decode_s16le, encode_s16le, ms_to_samples
 from voicecore.errors import ClientError
 from voicecore.events import Command, Event, InputMode
+from voicecore.wire import microphone
+from voicecore.wire.neko_events import NekoEvents
 from voicecore.wire.protocol import (
     Json,
-    bytes_field,
-    dump,
+    file_field,
     flag_field,
+    kind_of,
+    optional_name,
     parse_object,
     text_field,
-    timeline_json,
 )
 
-SHIPPED_CLIENTS_ALSO_SEND = frozenset(
+Dialect: TypeAlias = Literal["auto", "documented", "native"]
+
+SIGNS_OF_A_SHIPPED_CLIENT = frozenset(
+    {"avatar_interaction", "greeting_check", "home_tutorial_state"}
+)
+"""The document does not know these actions (wire.md 1.1)."""
+
+PICTURES = frozenset({"screen", "camera", "user_image", "avatar_drop_image"})
+"""Kinds of input that are pictures. The last two are what shipped clients call a picture the
+person chose, or dropped on the character."""
+
+NEEDS_NO_ANSWER = frozenset(
     {
-        "avatar_interaction",
-        "greeting_check",
+        "capture_bridge_response",
+        "capture_bridge_status",
+        "cat_greeting_check",
+        "goodbye_state",
         "home_tutorial_state",
         "language_update",
         "screenshot_response",
         "telemetry",
+        "voice_input_control",
         "voice_play_end",
         "voice_play_start",
     }
 )
-"""Accepted without an error (wire.md 1.2)."""
-
-SOUND_STEP_MS = 500
-"""Microphone messages of any length are taken in steps of this, so that bounds count in time."""
+"""What shipped clients also send, accepted without an error (wire.md 1.2)."""
 
 
 class Neko:
@@ -46,113 +58,124 @@ class Neko:
 
     name = "neko"
     waits_for_start = True
+    exclusive = True
     paced = True
 
-    def __init__(self, *, chunk_ms: float, timelines: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        chunk_ms: float,
+        timelines: bool = False,
+        dialect: Dialect = "auto",
+        max_picture_bytes: int = 10 * 1024 * 1024,
+    ) -> None:
         """Begin.
 
         Args:
-            chunk_ms: sound in one ``audio`` message.
+            chunk_ms: sound in one message.
             timelines: also send where each turn's time went (a message type of our own).
+            dialect: how the server's messages look. ``auto`` begins with ``documented`` and goes
+                over to ``native`` for good when the client shows that it is a shipped one.
+            max_picture_bytes: of one picture, as a file; a larger one is refused.
         """
         self.chunk_ms: float | None = chunk_ms
-        self._timelines = timelines
+        self._auto = dialect == "auto"
+        self._events = NekoEvents(native=dialect == "native", timelines=timelines)
+        self._max_picture_bytes = max_picture_bytes
         self._actions: dict[str, Callable[[Json], list[Command]]] = {
             "start_session": self._start,
             "stream_data": self._stream,
             "pause_session": lambda _: [events.Pause()],
             "end_session": lambda _: [events.End()],
             "ping": lambda _: [events.Ping()],
+            "greeting_check": lambda _: [events.Greet()],
+            "avatar_interaction": self._touch,
+            **dict.fromkeys(NEEDS_NO_ANSWER, lambda _: [events.Ignored()]),
         }
-        self._encoders: dict[type, Callable[[Any], Iterator[str]]] = {
-            events.Pong: lambda _: iter([dump(type="pong")]),
-            events.Preparing: lambda e: iter([dump(type="session_preparing", input_mode=e.mode)]),
-            events.Started: self._started,
-            events.StartFailed: lambda e: iter([dump(type="session_failed", input_mode=e.mode)]),
-            events.Paused: lambda _: iter([_status("Session paused. Start it to go on.")]),
-            events.Ended: lambda _: iter([_status("Session ended and saved.")]),
-            events.Problem: lambda e: iter([_status(e.message)]),
-            events.Activity: self._activity,
-            events.UserWords: lambda e: iter([dump(type="user_transcript", text=e.text)]),
-            events.ReplyText: lambda e: iter([dump(type="text", text=e.delta)]),
-            events.ReplySound: self._sound,
-            events.ReplyTextComplete: lambda _: iter([dump(type="system", data="turn end")]),
-            events.Timeline: self._timeline,
-        }
-
-    # --- from the client ---
 
     def decode(self, message: str | bytes) -> list[Command]:
         """Read one message; what cannot be used becomes `Wrong`."""
         try:
-            return self._decode(parse_object(message))
+            if isinstance(message, str):
+                return self._decode(parse_object(message))
+            return self._frame(message)
         except ClientError as error:
             return [events.Wrong(error)]
 
+    def encode(self, event: Event) -> list[str | bytes]:
+        """Write one event; those this protocol does not tell become nothing."""
+        return self._events.encode(event)
+
     def _decode(self, message: Json) -> list[Command]:
         action = text_field(message, "action")
-        if action in SHIPPED_CLIENTS_ALSO_SEND:
-            return [events.Ignored()]
+        if action in SIGNS_OF_A_SHIPPED_CLIENT:
+            self._is_shipped()
         decode = self._actions.get(action)
         if decode is None:
-            raise ClientError(f"Unknown action {action[:64]!r}.", "UNKNOWN_ACTION")
+            raise ClientError(
+                f"Unknown action {action[:64]!r}; docs/wire.md has those there are.",
+                "UNKNOWN_ACTION",
+            )
         return decode(message)
 
+    def _frame(self, frame: bytes) -> list[Command]:
+        if frame.startswith(microphone.MAGIC):
+            self._is_shipped()
+        return microphone.from_frame(frame)
+
+    def _is_shipped(self) -> None:
+        if self._auto:
+            self._events.native = True
+
     def _start(self, message: Json) -> list[Command]:
-        mode = message.get("input_type", "audio")
+        mode = message.get("input_type")
+        if mode is None:
+            mode = "audio"
         for known in get_args(InputMode):
             if mode == known:
                 return [events.Start(known, flag_field(message, "new_session", default=False))]
-        raise ClientError(
-            f"input_type {str(mode)[:64]!r} is not one of audio, text, screen, camera.",
-            "INVALID_INPUT_TYPE",
-        )
+        raise _bad_input_type(mode)
 
     def _stream(self, message: Json) -> list[Command]:
-        kind = text_field(message, "input_type")
+        kind = message.get("input_type")
         if kind == "audio":
             return self._microphone(message)
         if kind == "text":
-            return [events.Typed(text_field(message, "data"), barge_in=True)]
-        raise ClientError(f"input_type {kind[:64]!r} is not supported.", "INVALID_INPUT_TYPE")
+            return self._typed(message)
+        if isinstance(kind, str) and kind in PICTURES:
+            return self._picture(message)
+        raise _bad_input_type(kind)
 
     def _microphone(self, message: Json) -> list[Command]:
-        rate_hz = message.get("sample_rate", message.get("sample_rate_hz", EAR_HZ))
-        if isinstance(rate_hz, bool) or not isinstance(rate_hz, int):
-            raise ClientError("'sample_rate' must be a whole number of Hz.", "BAD_SAMPLE_RATE")
-        if not 8_000 <= rate_hz <= 48_000:
-            raise ClientError(
-                f"'sample_rate' {rate_hz} is not between 8000 and 48000 Hz.", "BAD_SAMPLE_RATE"
-            )
-        samples = decode_s16le(bytes_field(message, "data"))
-        step = ms_to_samples(SOUND_STEP_MS, rate_hz)
-        return [
-            events.Sound(Pcm(samples[at : at + step], rate_hz))
-            for at in range(0, len(samples), step)
-        ]
+        sound = microphone.from_message(message)
+        if isinstance(message.get("data"), list):
+            self._is_shipped()
+        return sound
 
-    # --- to the client ---
+    def _typed(self, message: Json) -> list[Command]:
+        text = text_field(message, "data")
+        self._events.asked = optional_name(message, "request_id")
+        return [events.Typed(text, barge_in=True)]
 
-    def encode(self, event: Event) -> list[str | bytes]:
-        """Write one event; those this protocol does not tell become nothing."""
-        encoder = self._encoders.get(type(event))
-        return list(encoder(event)) if encoder else []
+    def _picture(self, message: Json) -> list[Command]:
+        data = file_field(
+            message,
+            "data",
+            what="The picture",
+            max_bytes=self._max_picture_bytes,
+            code="PICTURE_TOO_LARGE",
+        )
+        if not data:
+            raise ClientError("The picture is empty.", "BAD_PICTURE")
+        return [events.Picture(data)]
 
-    def _started(self, event: events.Started) -> Iterator[str]:
-        yield dump(type="session_started", input_mode=event.mode)
-        yield _status("Session started successfully")
-
-    def _activity(self, event: events.Activity) -> Iterator[str]:
-        yield dump(type="user_activity", interrupted_speech_id=event.interrupted_turn)
-
-    def _sound(self, event: events.ReplySound) -> Iterator[str]:
-        data = base64.b64encode(encode_s16le(event.pcm.samples)).decode("ascii")
-        yield dump(type="audio", audio_data=data)
-
-    def _timeline(self, event: events.Timeline) -> Iterator[str]:
-        if self._timelines:
-            yield dump(type="timeline", turn_id=event.turn, spans=timeline_json(event))
+    def _touch(self, message: Json) -> list[Command]:
+        interaction_id = optional_name(message, "interaction_id")
+        return [events.Touch(interaction_id) if interaction_id else events.Ignored()]
 
 
-def _status(message: str) -> str:
-    return dump(type="status", message=message)
+def _bad_input_type(found: object) -> ClientError:
+    shown = repr(found[:64]) if isinstance(found, str) else kind_of(found)
+    return ClientError(
+        f"'input_type' must be audio, text, screen or camera, not {shown}.", "INVALID_INPUT_TYPE"
+    )

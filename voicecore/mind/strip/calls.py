@@ -22,11 +22,11 @@ LABEL_KEYS = ("type", "id")
 """Keys of a call that are neither its name nor an argument."""
 
 NAME_TAG = "tool_call_name"
-CHILD_OF_CALL = re.compile(r"parameter|tool_(?:call|result)[\w.:-]*", re.ASCII)
-CONTAINER = re.compile(r"tool_(?:call|result)s?", re.ASCII)
+CHILD_OF_CALL = re.compile(r"parameter|tool_(?:call|result|response)[\w.:-]*", re.ASCII)
+CONTAINER = re.compile(r"tool_(?:call|result|response)s?", re.ASCII)
 
 _TAG = re.compile(
-    r"<\s*(?P<end>/?)\s*(?P<name>tool_(?:call|result)[\w.:-]*|parameter(?![\w.:-]))"
+    r"<\s*(?P<end>/?)\s*(?P<name>tool_(?:call|result|response)[\w.:-]*|parameter(?![\w.:-]))"
     r"(?P<rest>[^<>{]*)>?",
     re.ASCII | re.IGNORECASE,
 )

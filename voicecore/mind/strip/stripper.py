@@ -21,13 +21,14 @@ bare JSON                            an object that has a ``tool`` or ``name`` k
 ``<tool_call_arg_key>…`` and
 ``<tool_call_arg_value>…``,
 ``<parameter name="x">…``
-``<tool_result …>…</tool_result>``   not a call, but removed like one. No piece stands for it.
+``<tool_result …>…</tool_result>``,  not a call, but removed like one. No piece stands for it. (The
+``<tool_response>…``                 second is how `prompt_tools` gives results as text.)
 a code fence, a code span            around calls and white space only: removed with them
 ==================================== ===============================================================
 
 Tags are matched without regard to case, with blanks and attributes inside. Names that begin with
-``tool_call`` or ``tool_result`` count too. A stray closing tag is removed. A ``<tool_call>`` inside
-one that is open ends it: the closing tag was forgotten.
+``tool_call``, ``tool_result`` or ``tool_response`` count too. A stray closing tag is removed. A
+``<tool_call>`` inside one that is open ends it: the closing tag was forgotten.
 
 What is held, and how long
 ==========================

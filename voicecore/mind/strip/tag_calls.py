@@ -38,7 +38,7 @@ MIN_CUT_NAME = 4
 ``<tool`` and ``<para`` are one; ``s<t`` and ``a <p`` are prose.
 """
 
-_STEMS = ("tool_call", "tool_result", "parameter")
+_STEMS = ("tool_call", "tool_result", "tool_response", "parameter")
 _NAME_CHAR = re.compile(r"[\w.:-]", re.ASCII)
 _NAME_END = re.compile(r"[\s>/=<{'\"]")
 _GIVES_NAME = re.compile(r"\s*=")
@@ -266,7 +266,7 @@ class Element:
 
     @property
     def _is_result(self) -> bool:
-        return self._first.name.startswith("tool_result")
+        return self._first.name.startswith(("tool_result", "tool_response"))
 
     def _end_at_mistaken(self, tried_until: int) -> Decision:
         assert self._mistaken_end is not None

@@ -1,8 +1,4 @@
-"""The frozen vocabulary between the wires and a conversation.
-
-A wire decodes its client's messages to *commands* and encodes *events* to its own messages. The
-conversation never learns which wire it serves.
-"""
+"""Events: what a client is told, whatever its protocol."""
 
 from __future__ import annotations
 
@@ -11,128 +7,7 @@ from typing import Literal, TypeAlias
 import attrs
 
 from voicecore.audio import Pcm
-from voicecore.errors import ClientError
-
-InputMode: TypeAlias = Literal["audio", "text", "screen", "camera"]
-
-# --- commands: from the client -------------------------------------------------------------------
-
-
-@attrs.frozen(eq=False)
-class Sound:
-    """Microphone sound, of any rate and length."""
-
-    pcm: Pcm
-
-
-@attrs.frozen
-class Ping:
-    pass
-
-
-@attrs.frozen
-class Start:
-    """Begin, or begin again, to listen."""
-
-    mode: InputMode
-    fresh: bool = False
-    """True begins a new conversation; False continues the last one of this client."""
-
-
-@attrs.frozen
-class Pause:
-    """Stop everything in flight; the conversation stays."""
-
-
-@attrs.frozen
-class End:
-    """Stop everything in flight and close the conversation."""
-
-
-@attrs.frozen
-class Stop:
-    """Cancel the running turn."""
-
-
-@attrs.frozen
-class Typed:
-    """A typed message."""
-
-    text: str
-    barge_in: bool = False
-    """True: a running reply is interrupted, as by speech. False: it is an error."""
-    session_id: str | None = None
-    """The conversation it belongs to; None for the current one."""
-
-
-@attrs.frozen
-class NewConversation:
-    pass
-
-
-@attrs.frozen(eq=False)
-class ClipPart:
-    """A part of one recorded message, cut anywhere."""
-
-    data: bytes
-    format: str | None = None
-    clip: int = 0
-    """Which message it is of; the session numbers them."""
-
-
-@attrs.frozen
-class ClipEnd:
-    """The recorded message is complete."""
-
-    clip: int = 0
-
-
-@attrs.frozen
-class Recite:
-    """Speak this text as it is."""
-
-    text: str
-    voice: str | None = None
-
-
-@attrs.frozen
-class SetSpoken:
-    """Turn spoken replies to typed messages on or off."""
-
-    enabled: bool | None
-    """None changes nothing, and asks what it is."""
-
-
-@attrs.frozen
-class Ignored:
-    """Something shipped clients send that needs no answer."""
-
-
-@attrs.frozen
-class Wrong:
-    """A message that cannot be used; the client is told and the connection stays."""
-
-    error: ClientError
-
-
-Command: TypeAlias = (
-    Sound
-    | Ping
-    | Start
-    | Pause
-    | End
-    | Stop
-    | Typed
-    | NewConversation
-    | ClipPart
-    | ClipEnd
-    | Recite
-    | SetSpoken
-    | Ignored
-    | Wrong
-)
-
-# --- events: to the client -----------------------------------------------------------------------
+from voicecore.events.asked import InputMode
 
 
 @attrs.frozen
@@ -211,6 +86,8 @@ class ReplyText:
     turn: str
     delta: str
     first: bool
+    unasked: bool = False
+    """The host speaks of its own accord."""
 
 
 @attrs.frozen
@@ -280,8 +157,110 @@ class Timeline:
     spans: tuple[Span, ...]
 
 
+Emotion: TypeAlias = Literal["happy", "sad", "angry", "surprised", "neutral"]
+
+
+@attrs.frozen
+class Mood:
+    """The emotion of the reply; comes before its first sound."""
+
+    turn: str
+    emotion: Emotion
+
+
+@attrs.frozen
+class CharacterSwitched:
+    """Another character is the active one; the client connects to it."""
+
+    new: str
+    old: str
+
+
+@attrs.frozen
+class CharacterSelected:
+    """Another character answers from now on, as the client asked."""
+
+    name: str
+
+
+@attrs.frozen
+class PageOutdated:
+    """The configuration changed; the client must load its page again."""
+
+    message: str
+
+
+TaskStatus: TypeAlias = Literal["queued", "running", "completed", "failed", "cancelled"]
+
+
+@attrs.frozen
+class Task:
+    """A tool at work, as it is now."""
+
+    id: str
+    tool: str
+    status: TaskStatus
+    progress: float = 0.0
+    """0 to 100."""
+    detail: str = ""
+    """What it is doing, or why it failed."""
+
+    @property
+    def active(self) -> bool:
+        return self.status in {"queued", "running"}
+
+
+@attrs.frozen
+class TaskChanged:
+    task: Task
+
+
+@attrs.frozen
+class AgentStatus:
+    """The tools at work for this client, and what the host may do."""
+
+    tasks: tuple[Task, ...]
+    tools: tuple[str, ...]
+    """Names of those the character may use."""
+
+
+@attrs.frozen
+class Notification:
+    """A background task has something to say to the person."""
+
+    text: str
+    source: str
+    """The tool."""
+    status: TaskStatus
+
+
+@attrs.frozen
+class OtherSpeaking:
+    """The person speaks, or has stopped, at another socket of this conversation."""
+
+    speaking: bool
+
+
+@attrs.frozen
+class Touched:
+    """Answers a `Touch`."""
+
+    interaction_id: str
+    turn: str | None
+    """The turn that is running."""
+
+
 Event: TypeAlias = (
-    Connected
+    Mood
+    | CharacterSwitched
+    | CharacterSelected
+    | PageOutdated
+    | TaskChanged
+    | AgentStatus
+    | Notification
+    | OtherSpeaking
+    | Touched
+    | Connected
     | Pong
     | Preparing
     | Started

@@ -1,0 +1,166 @@
+"""Who is connected: every live session of the host, and how to reach it.
+
+All of it is synchronous. A session takes a seat when it begins and leaves it when it ends.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+
+import attrs
+import trio
+
+from voicecore.events import Event, Notification, Problem
+from voicecore.mind.happenings import Announced, Happening
+from voicecore.wire.protocol import Wire
+
+SUPERSEDED = Problem(
+    "SUPERSEDED",
+    "This conversation goes on in a newer connection of the same client; this one is closed.",
+)
+MAX_KEPT_NEWS = 16
+"""Notifications kept for a client that is away; the oldest go first."""
+MAX_AWAY = 1_000
+"""Clients that are away and have news waiting; those that left first are forgotten first."""
+
+
+@attrs.define(eq=False)
+class Guest:
+    """Who is connected, and whom they talk to."""
+
+    wire: Wire
+    character: str
+    """Another may be chosen while connected."""
+    client: str
+    """The name it gives, or its address: what "the last conversation of this client" means."""
+    address: str
+    """Where it connects from."""
+
+    @property
+    def key(self) -> str:
+        """The same for every connection of this client on this protocol."""
+        return f"{self.wire.name}:{self.client}"
+
+
+@attrs.frozen(eq=False)
+class Seat:
+    """One live session, as the others see it. Nothing here waits or raises."""
+
+    guest: Guest
+    conversation: Callable[[], str | None]
+    """The id of the conversation that is open."""
+    tell: Callable[[Event], None]
+    """Send something to the client."""
+    offer: Callable[[Happening], None]
+    """Have the conversation take something."""
+    dismiss: Callable[[Event], None]
+    """Close the connection at once, with these last words."""
+
+    @property
+    def whose(self) -> tuple[str, str]:
+        return self.guest.key, self.guest.character
+
+    def announce(self, news: Notification) -> None:
+        self.tell(news)
+        self.offer(Announced(news.text))
+
+
+class Presence:
+    """The seats of one host."""
+
+    def __init__(self) -> None:
+        self._seats: list[Seat] = []
+        self._leaving: list[Seat] = []
+        self._connections: Counter[str] = Counter()
+        self._left = trio.lowlevel.ParkingLot()
+        self._kept: dict[str, deque[Notification]] = {}
+
+    # --- connections, counted from the handshake on ---
+
+    @property
+    def count(self) -> int:
+        return self._connections.total()
+
+    def at(self, address: str) -> int:
+        """How many connections this address has."""
+        return self._connections[address]
+
+    def connect(self, address: str) -> None:
+        self._connections[address] += 1
+
+    def disconnect(self, address: str) -> None:
+        self._connections[address] -= 1
+        if not self._connections[address]:
+            del self._connections[address]
+        self._left.unpark_all()
+
+    async def empty(self) -> None:
+        """Wait until nobody is connected."""
+        while self._connections:
+            await self._left.park()
+
+    # --- seats ---
+
+    def enter(self, seat: Seat) -> None:
+        """Take a seat. Where only one may, the one who has it is told and sent away."""
+        for other in [*self._seats]:
+            if seat.guest.wire.exclusive and other.whose == seat.whose:
+                self.step_down(other)
+                other.dismiss(SUPERSEDED)
+        self._seats.append(seat)
+        for news in self._kept.pop(seat.guest.key, ()):
+            seat.announce(news)
+
+    def step_down(self, seat: Seat) -> None:
+        """The session is ending; what was said in it may still be on its way to the store."""
+        if seat in self._seats:
+            self._seats.remove(seat)
+            self._leaving.append(seat)
+
+    def left(self, guest: Guest) -> None:
+        """All of a session that has ended is stored."""
+        self._leaving = [seat for seat in self._leaving if seat.guest is not guest]
+        self._left.unpark_all()
+
+    async def settled(self, seat: Seat) -> None:
+        """Wait until the same client's ending sessions are stored, so that they can be resumed."""
+        while any(other.guest.key == seat.guest.key for other in self._leaving):
+            await self._left.park()
+
+    def __iter__(self) -> Iterator[Seat]:
+        return iter([*self._seats])
+
+    def of_character(self, name: str) -> list[Seat]:
+        return [seat for seat in self._seats if seat.guest.character == name]
+
+    def of_client(self, client: str) -> list[Seat]:
+        return [seat for seat in self._seats if seat.guest.key == client]
+
+    def beside(self, seat: Seat) -> list[Seat]:
+        """The other sessions of the same conversation."""
+        mine = seat.conversation()  # None before one is open
+        return [
+            other
+            for other in self._seats
+            if other is not seat and mine is not None and other.conversation() == mine
+        ]
+
+    # --- telling ---
+
+    def tell_client(self, client: str, event: Event) -> None:
+        for seat in self.of_client(client):
+            seat.tell(event)
+
+    def notify(self, client: str, news: Notification) -> None:
+        """Tell a client, and have it spoken at its newest session; keep it if it is away."""
+        seats = self.of_client(client)
+        if seats:
+            for seat in seats[:-1]:
+                seat.tell(news)
+            seats[-1].announce(news)
+            return
+        kept = self._kept.setdefault(client, deque(maxlen=MAX_KEPT_NEWS))
+        kept.append(news)
+        if len(self._kept) > MAX_AWAY:
+            del self._kept[next(iter(self._kept))]
