@@ -132,9 +132,10 @@ def test_a_recording_is_answered_on_the_other_wire(host: HostProcess, question: 
         socket.send(json.dumps({"type": "audio_end"}))
         messages = receive(socket, "done")
     kinds = list(dict.fromkeys(message["type"] for message in messages))
-    assert kinds[:4] == ["connected", "transcribed", "session", "start"]
-    assert plain(messages[1]["text"]) == plain(QUESTION)
-    assert messages[1]["confidence"] > 0.5
+    assert kinds[:5] == ["connected", "agent_status_update", "transcribed", "session", "start"]
+    transcribed = next(m for m in messages if m["type"] == "transcribed")
+    assert plain(transcribed["text"]) == plain(QUESTION)
+    assert transcribed["confidence"] > 0.5
     deltas = "".join(m["delta"] for m in messages if m["type"] == "chunk")
     assert messages[-1]["finalContent"] == deltas
     assert messages[-1]["tokensOut"] > 0

@@ -28,6 +28,15 @@ NEEDS: dict[str, tuple[str, str]] = {
 for another processor would end this program."""
 
 
+OPTIONAL = {
+    "av": ("clips", "recorded messages in WebM, Ogg, MP3 and more"),
+    "simpleeval": ("tools", "the calculator"),
+    "pint": ("tools", "the unit converter"),
+    "mcp": ("mcp", "tools of MCP servers"),
+}
+"""Modules that a host may do without: the extra that brings each, and what for."""
+
+
 def add_parser(subparsers: Any) -> None:
     """Add the command to the subparsers that `argparse` made."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
@@ -52,8 +61,14 @@ def run(args: argparse.Namespace) -> int:
         table.add_column(title)
     remedies = [remedy for kind in KINDS for remedy in _row(config, kind, table)]
     console.print(table)
+    if config.mcp and not find_spec("mcp"):
+        remedies.append("[mcp] needs the MCP SDK. Run: pip install 'voicecore[mcp]'")
     for remedy in dict.fromkeys(remedies):
         console.print(remedy, markup=False, highlight=False)
+    for module, (extra, use) in OPTIONAL.items():
+        if not find_spec(module):
+            text = f"Optional: pip install 'voicecore[{extra}]' for {use}."
+            console.print(text, markup=False, highlight=False)
     if not remedies:
         console.print("All is here: voicecore serve")
     return 1 if remedies else 0

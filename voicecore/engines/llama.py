@@ -58,9 +58,11 @@ ENDING_SHARE = 0.6
 """From this part of ``max_tokens`` on, the end of a sentence ends the reply, rather than the last
 token in the middle of one. With the default that leaves 32 tokens to find one, some 25 words."""
 
-NICENESS = 10
+NICENESS = 4
 """Of llama.cpp's threads (nice(2)). The model writes on while the voice speaks the first phrase,
-which a person waits for; with equal rights the voice took twice as long."""
+which a person waits for; with equal rights the voice took half as long again. Not more: it counts
+against every other program of the machine too, and at 10 two busy ones left the model a tenth of
+a core, 3.9 s to its first word."""
 
 _SENTENCE_ENDED = re.compile(
     r"(?:[^\W\d_]{2}|[)\]'\"’”])[.!?…]+[)\]'\"’”]*\s$|[。！？\n].$", re.DOTALL
