@@ -85,6 +85,8 @@ class EarsConfig:
     """Longer speech is cut here and recognised in pieces of one turn. Whisper's window is 30 s."""
     max_recording_ms: int = attrs.field(default=120_000, validator=gt(0))
     """One recorded message (CortexPrism); 3.8 MB as sound. A longer one is refused."""
+    max_recording_bytes: int = attrs.field(default=32 * 1024 * 1024, validator=gt(0))
+    """Of one recorded message as it is sent: two minutes of 48 kHz stereo WAV are 23 MB."""
     max_turn_chars: int = attrs.field(default=8_000, validator=gt(0))
     """Words of one spoken turn held in memory; beyond, they go to the history at once."""
 
@@ -255,7 +257,8 @@ class ToolsConfig:
     functions: tuple[str, ...] = ()
     """Python functions of your own, as ``package.module:function``."""
     allow: tuple[str, ...] = ()
-    """Dangerous tools that may be used all the same, by name; without this they are off."""
+    """Dangerous tools that may be used all the same, by name (those of MCP servers as
+    ``SERVER/TOOL``); without this they are off."""
     deny: tuple[str, ...] = ()
     """Tools nobody may use, by name; ``*`` for all."""
     timeout_ms: int = attrs.field(default=30_000, validator=gt(0))

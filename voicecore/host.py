@@ -17,6 +17,7 @@ from voicecore.engines import Engines, open_engines
 from voicecore.engines.interface import Llm, Message, ModelFiles, Prompt
 from voicecore.engines.worker import ThreadedEngine
 from voicecore.metrics import Metrics
+from voicecore.mind.emotion import emotion_of
 from voicecore.mind.prompt import build_prompt
 from voicecore.presence import Presence
 from voicecore.store import Store
@@ -135,6 +136,7 @@ async def warm_engines(host: Host, files: ModelFiles) -> AsyncIterator[Engines]:
         EngineError, EngineMissing, ModelError: an engine cannot be loaded.
     """
     async with open_engines(host.config, files) as engines:
+        await trio.to_thread.run_sync(emotion_of, "Hello.")  # reads its tables: 20 ms
         async with trio.open_nursery() as nursery:
             host.room.open(engines)
             # Nobody need wait for it: a person takes longer to ask their first question.

@@ -67,6 +67,8 @@ class Inlets:
     inbox: trio.MemorySendChannel[Happening]
     sights: Sights
     _clip: int = 1
+    _session_id: str | None = None
+    """The conversation that the message being recorded belongs to, if it says so."""
     _spoilt: bool = False
     """A part of the recording was not taken; the rest of it is of no use."""
 
@@ -82,11 +84,12 @@ class Inlets:
             case events.Ignored():
                 pass
             case events.ClipPart():
+                self._session_id = command.session_id or self._session_id
                 self._record(attrs.evolve(command, clip=self._clip))
             case events.ClipEnd():
                 self._record(events.ClipEnd(self._clip))
-                self.taking.clips.sent(self._clip)
-                self._clip, self._spoilt = self._clip + 1, False
+                self.taking.clips.sent(self._clip, self._session_id)
+                self._clip, self._spoilt, self._session_id = self._clip + 1, False, None
             case events.Picture():
                 if self.taking.wants_sound:
                     self.sights.put(command)

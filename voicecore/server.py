@@ -99,9 +99,9 @@ async def handle_connection(host: Host, stream: trio.abc.HalfCloseableStream) ->
     try:
         _keep_alive(stream)
         await _answer_or_converse(host, stream)
-    except* (OSError, trio.BrokenResourceError, wsproto.utilities.ProtocolError):
+    except* (OSError, trio.BrokenResourceError, wsproto.utilities.ProtocolError) as left:
         # It left while it was answered, or spoke after the connection's close.
-        log.debug("the client broke off", exc_info=True)
+        log.debug("the client broke off", reason=repr(left))
     except* Exception:
         log.exception("a connection failed")
     finally:

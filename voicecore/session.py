@@ -210,7 +210,6 @@ class Session:
         engines = await self.host.room.warm()
         config = self.host.config
         endpointer = Endpointer(engines.vad.detector(), config.ears)
-        language = self.host.character(self.guest.character).language
         utterances_in, utterances_out = trio.open_memory_channel[Take](UTTERANCES)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(
@@ -222,7 +221,11 @@ class Session:
                 engines.vad.detector(),
             )  # fmt: skip
             nursery.start_soon(
-                partial(transcribe, language=language, timeout_ms=config.stt.timeout_ms),
+                partial(
+                    transcribe,
+                    language=lambda: self.host.character(self.guest.character).language,
+                    timeout_ms=config.stt.timeout_ms,
+                ),
                 utterances_out,
                 self.inbox.clone(),
                 engines.stt,

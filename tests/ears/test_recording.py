@@ -311,11 +311,8 @@ async def test_the_thread_ends_when_the_next_message_begins(webm: bytes) -> None
         assert threads() == []
 
 
-async def test_the_thread_ends_when_the_message_is_too_long(
-    webm: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recording, "MAX_CLIP_BYTES", len(webm) // 2)
-    async with recorder() as it:
+async def test_the_thread_ends_when_the_message_is_too_long(webm: bytes) -> None:
+    async with recorder(EarsConfig(max_recording_bytes=len(webm) // 2)) as it:
         await it.send(webm, size=1_000)
         await it.end()
         failed = await it.inbox.receive()

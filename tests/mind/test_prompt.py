@@ -1,7 +1,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from voicecore.config import CharacterConfig
@@ -145,6 +145,13 @@ CONVERSATIONS = st.lists(st.tuples(TEXTS, TEXTS), max_size=12)
 BUDGETS = st.integers(128, 2048)
 
 
+@example(
+    system="0",
+    past=[Message("assistant", "0" * 13 + "\x80" * 9 + "𐀀" * 6)],
+    newest="",
+    budget=128,
+    reply=54,
+)
 @given(
     system=TEXTS,
     past=st.lists(st.builds(Message, st.sampled_from(["user", "assistant"]), TEXTS), max_size=24),

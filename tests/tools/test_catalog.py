@@ -200,6 +200,16 @@ def test_what_is_off_says_what_allows_it() -> None:
     assert off(TOOLS["a"], ToolsConfig(deny=("*",))) == "denied; take '*' out of tools.deny"
 
 
+def test_a_servers_tool_is_allowed_only_with_its_servers_name() -> None:
+    theirs = attrs.evolve(TOOLS["a"], dangerous=True, origin="mcp:files")
+    assert off(theirs, ToolsConfig(allow=("a", "other/a"))) == (
+        "dangerous; to allow it, add 'files/a' to tools.allow"
+    )
+    assert off(theirs, ToolsConfig(allow=("files/a",))) == ""
+    assert off(theirs, ToolsConfig(allow=("files/a",), deny=("a",))).startswith("denied")
+    assert off(theirs, ToolsConfig(allow=("files/a",), deny=("files/a",))).startswith("denied")
+
+
 def test_names_that_are_not_there_are_logged(logged: list[dict[str, object]]) -> None:
     config = Config(
         tools=ToolsConfig(allow=("x",), deny=("y", "*")),

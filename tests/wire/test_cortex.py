@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from voicecore import events
 from voicecore.audio import MOUTH_HZ, Pcm
@@ -179,8 +182,7 @@ def test_an_empty_part_is_a_part() -> None:
         ({"type": "select_agent", "agentId": "x" * 257}, "BAD_MESSAGE"),
         ({"type": "audio_chunk"}, "BAD_MESSAGE"),
         ({"type": "audio_chunk", "data": [0]}, "BAD_MESSAGE"),
-        ({"type": "audio_chunk", "data": "?"}, "BAD_BASE64"),
-        ({"type": "audio_chunk", "data": "AAA"}, "BAD_BASE64"),
+        ({"type": "audio_chunk", "data": "????"}, "BAD_BASE64"),
         ({"type": "audio_chunk", "data": "AAAA", "format": 5}, "BAD_MESSAGE"),
         ({"type": "speak"}, "BAD_MESSAGE"),
         ({"type": "speak", "text": 5}, "BAD_MESSAGE"),
@@ -267,3 +269,41 @@ def test_sound_is_a_complete_wav_file() -> None:
 
 def test_timelines_are_sent_only_when_asked_for() -> None:
     assert Cortex().encode(events.Timeline("t1", 0.0, ())) == []
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(0, 400), max_size=8))
+def test_a_recordings_base64_may_be_cut_anywhere(data: bytes, cuts: list[int]) -> None:
+    text = base64.b64encode(data).decode()
+    edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    wire = Cortex()
+    commands: list[events.Command] = []
+    for start, end in pairwise(edges):
+        commands += wire.decode(json.dumps({"type": "audio_chunk", "data": text[start:end]}))
+    commands += wire.decode('{"type": "audio_end"}')
+    assert isinstance(commands[-1], events.ClipEnd)
+    parts = commands[:-1]
+    assert b"".join(part.data for part in parts if isinstance(part, events.ClipPart)) == data
+    assert all(isinstance(part, events.ClipPart) for part in parts)
+
+
+@given(st.lists(st.binary(max_size=20), max_size=6))
+def test_parts_of_a_recording_may_each_be_encoded_by_themselves(parts: list[bytes]) -> None:
+    wire = Cortex()
+    got = b""
+    for part in parts:
+        data = base64.b64encode(part).decode()
+        for command in wire.decode(json.dumps({"type": "audio_chunk", "data": data})):
+            assert isinstance(command, events.ClipPart)
+            got += command.data
+    assert got == b"".join(parts)
+    assert wire.decode('{"type": "audio_end"}') == [events.ClipEnd()]
+
+
+def test_a_recording_that_ends_within_a_character_is_wrong_and_the_next_is_not() -> None:
+    wire = Cortex()
+    wire.decode('{"type": "audio_chunk", "data": "AAAAA"}')
+    (wrong,) = wire.decode('{"type": "audio_end"}')
+    assert isinstance(wrong, events.Wrong)
+    (part,) = wire.decode('{"type": "audio_chunk", "data": "AAAA", "session": "s1"}')
+    assert isinstance(part, events.ClipPart)
+    assert (part.data, part.session_id) == (bytes(3), "s1")

@@ -27,9 +27,6 @@ Part = TypeVar("Part", ClipPart, ClipEnd)
 
 NO_AUDIO = "No audio data to transcribe"  # wire.md 2.1, word for word
 
-MAX_CLIP_BYTES = 64 * 1024 * 1024
-"""Of one spoken message: 5.8 minutes of 48 kHz stereo, 35 of the 16 kHz mono that is asked for."""
-
 SLICE_BYTES = 16 * 1024
 """Decoded at once. As WAV it is under 2 ms of work in the loop; as Opus, some 4 s of sound and
 12 ms in a thread, after which a cancellation takes effect."""
@@ -150,7 +147,7 @@ async def record(
     frames_in, frames_out = trio.open_memory_channel[Frame | End](
         config.max_recording_ms // VAD_FRAME_MS + 2
     )
-    decoder = RecordingDecoder(max_bytes=MAX_CLIP_BYTES, max_ms=config.max_recording_ms)
+    decoder = RecordingDecoder(max_bytes=config.max_recording_bytes, max_ms=config.max_recording_ms)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(decode, parts, frames_in, decoder)
         nursery.start_soon(cut, frames_out, utterances, inbox, Stretches(detector, config))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 import trio
 
@@ -19,10 +21,12 @@ async def transcribe(
     inbox: trio.MemorySendChannel[Happening],
     stt: Stt,
     *,
-    language: str | None,
+    language: Callable[[], str | None],
     timeout_ms: int,
 ) -> None:
     """Recognise each utterance in turn; a failure is told and the next one is tried.
+
+    ``language`` is asked each time, since another character may speak another one.
 
     What was recognised as a guess is not recognised again when the guess was right.
     """
@@ -32,7 +36,7 @@ async def transcribe(
             if guessed and not take.tentative and take.guess == guessed[0]:
                 await inbox.send(_heard(take, guessed[1], stt.info.name))
                 continue
-            result = await _try(stt, take, language, timeout_ms)
+            result = await _try(stt, take, language(), timeout_ms)
             if isinstance(result, Transcript):
                 guessed = (take.guess, result) if take.tentative else None
                 await inbox.send(_heard(take, result, stt.info.name))

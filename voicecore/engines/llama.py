@@ -70,6 +70,10 @@ _SENTENCE_ENDED = re.compile(
 """Two letters before the mark: neither ``3.`` in a list nor an initial ends a sentence. The last
 character is the first one of what follows, without which a mark may be a decimal point."""
 
+CONTROL = "< |"
+"""In place of ``<|``, with which most models' control tokens begin: llama.cpp would take
+``<|im_end|>`` in a person's words, or in a file, for the end of their message."""
+
 _UNIX_PATH_BYTES = 107
 """Longest path of a Unix socket: ``sun_path`` has 108 bytes, the last one zero (unix(7))."""
 
@@ -214,7 +218,10 @@ class Llama:
         config = self._config
         temperature = config.temperature if prompt.temperature is None else prompt.temperature
         return {
-            "messages": [{"role": m.role, "content": m.content} for m in prompt.messages],
+            "messages": [
+                {"role": m.role, "content": m.content.replace("<|", CONTROL)}
+                for m in prompt.messages
+            ],
             "max_tokens": prompt.max_tokens or config.max_tokens,
             "temperature": temperature,
             "top_p": config.top_p,

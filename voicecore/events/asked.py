@@ -120,6 +120,8 @@ class ClipPart:
     format: str | None = None
     clip: int = 0
     """Which message it is of; the session numbers them."""
+    session_id: str | None = None
+    """The conversation it belongs to; None for the current one."""
 
 
 @attrs.frozen

@@ -236,6 +236,9 @@ def _fit(turns: Sequence[Message], room: int) -> list[Message]:
     kept = list(turns) if turns[0].role == "user" else [OPENING, *turns]
     if cost(kept) <= room:
         return kept
+    first_user = next((i for i, turn in enumerate(turns) if turn.role == "user"), 0)
+    if first_user:
+        return _fit(turns[first_user:], room)
     while len(kept) > 1 and _least_cost(kept) > room:
         del kept[1 : _round_end(kept)]
     sizes = [tokens_of(turn.content) for turn in kept]

@@ -297,16 +297,18 @@ class TurnTaking:
         else:
             yield from self._speak_news()
 
-    def _heard_clip(self, heard: Heard) -> Actions:
-        text = self.clips.feed(heard)
-        if text is None:
+    def _heard_clip(self, piece: Heard) -> Actions:
+        heard = self.clips.feed(piece)
+        if heard is None:
             return
+        session_id = self.clips.session(heard.clip)
         if self._busy():
             yield Emit(events.Problem("TURN_IN_PROGRESS", BUSY))
             return
-        yield Emit(events.UserWords(text, heard.confidence))
-        if text:
-            yield from self._take(Words(text, "voice", heard.zero_s, heard.spans), "a recording")
+        yield Emit(events.UserWords(heard.text, heard.confidence))
+        if heard.text:
+            words = Words(heard.text, "voice", heard.zero_s, heard.spans)
+            yield from self._take(words, "a recording", session_id)
         else:
             yield Emit(events.Problem("NO_SPEECH", "No speech was recognised in the recording."))
 

@@ -69,8 +69,8 @@ class Phraser:
             )
         self._first_chars = first_phrase_chars
         self._max_chars = max_phrase_chars
-        self._language = base_language(language)
-        self._joining = JOINING_WORDS.get(self._language, frozenset())
+        self.language = base_language(language)
+        self._joining = JOINING_WORDS.get(self.language, frozenset())
         self._markup = Markup()
         self._pending = ""
         self._spoken_yet = False
@@ -118,7 +118,7 @@ class Phraser:
         mark = self._mark
         if mark is None:
             return
-        answer = mark.meet(char, self._pending, self._language)
+        answer = mark.meet(char, self._pending, self.language)
         if answer in {"extend", "wait"}:
             return
         self._mark = None
@@ -192,7 +192,7 @@ class Phraser:
     def _emit(self, end: int, phrases: list[Phrase]) -> None:
         text, self._pending = self._pending[:end], self._pending[end:]
         silent = self._muted or self._markup.place is Place.SILENT
-        spoken = "" if silent else speakable(text, self._language)
+        spoken = "" if silent else speakable(text, self.language)
         phrases.append(Phrase(text, spoken))
         self._spoken_yet = self._spoken_yet or bool(spoken)
         self._mark = self._mark and self._mark.moved(end)

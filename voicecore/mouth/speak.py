@@ -50,16 +50,16 @@ async def phrase(
     with words, phrases:
         async for text in words:
             for found in phraser.feed(text):
-                _note_first(turn, found, emit)
+                _note_first(turn, found, emit, phraser.language)
                 await phrases.send(found)
         for found in phraser.close():
-            _note_first(turn, found, emit)
+            _note_first(turn, found, emit, phraser.language)
             await phrases.send(found)
 
 
-def _note_first(turn: Turn, found: Phrase, emit: Callable[[Event], None]) -> None:
+def _note_first(turn: Turn, found: Phrase, emit: Callable[[Event], None], language: str) -> None:
     if found.spoken and turn.mood is None and not turn.recited:
-        turn.mood = emotion_of(found.text)
+        turn.mood = emotion_of(found.text, language)
         emit(Mood(turn.id, turn.mood))
     if found.spoken and turn.has("first token") and not turn.has("first phrase"):
         owner = "mouth.first_phrase_chars"

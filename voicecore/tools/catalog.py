@@ -50,13 +50,24 @@ def load_tools(config: ToolsConfig) -> Mapping[str, Tool]:
     return tools
 
 
+def full_name(tool: Tool) -> str:
+    """The name by which the configuration speaks of a tool.
+
+    Those of an MCP server bear its name (``files/read_file``): another server, which may choose its
+    tools' names as it likes, must not get what was allowed to this one.
+    """
+    server = tool.origin.removeprefix("mcp:")
+    return tool.name if server == tool.origin else f"{server}/{tool.name}"
+
+
 def off(tool: Tool, config: ToolsConfig) -> str:
     """Why a tool may not be used, and what allows it; empty if it may."""
-    for denied in (tool.name, "*"):
+    name = full_name(tool)
+    for denied in (name, tool.name, "*"):
         if denied in config.deny:
             return f"denied; take {denied!r} out of tools.deny"
-    if tool.dangerous and tool.name not in config.allow:
-        return f"dangerous; to allow it, add {tool.name!r} to tools.allow"
+    if tool.dangerous and name not in config.allow:
+        return f"dangerous; to allow it, add {name!r} to tools.allow"
     return ""
 
 
@@ -78,7 +89,8 @@ def warn_of_missing(tools: Mapping[str, Tool], config: Config) -> None:
     """Tell the log which names in the configuration are those of no tool that is there."""
     named = {*config.tools.allow, *config.tools.deny}
     named.update(*(profile.tools for profile in config.characters.values()))
-    for name in sorted(named - {"*"} - tools.keys()):
+    known = {*tools, *map(full_name, tools.values()), "*"}
+    for name in sorted(named - known):
         log.warning("the configuration names a tool that is not there", tool=name)
 
 

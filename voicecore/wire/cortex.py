@@ -19,8 +19,8 @@ from voicecore.audio import wav_bytes
 from voicecore.errors import ClientError
 from voicecore.events import Attachment, Command, Event
 from voicecore.wire.protocol import (
+    Base64Parts,
     Json,
-    bytes_field,
     dump,
     file_field,
     flag_field,
@@ -62,6 +62,7 @@ class Cortex:
             max_file_bytes: of one file; a larger one is refused.
         """
         self._timelines = timelines
+        self._recording = Base64Parts()
         self._max_files = max_files
         self._max_file_bytes = max_file_bytes
         self._types: dict[str, Callable[[Json], list[Command]]] = {
@@ -71,7 +72,7 @@ class Cortex:
             "select_agent": lambda m: [events.SelectAgent(name_field(m, "agentId"))],
             "stop": lambda _: [events.Stop()],
             "audio_chunk": self._audio_chunk,
-            "audio_end": lambda _: [events.ClipEnd()],
+            "audio_end": self._audio_end,
             "speak": self._speak,
             "voice_state": self._voice_state,
         }
@@ -146,9 +147,17 @@ class Cortex:
         return Attachment(name, optional_name(file, "mimeType") or "", data)
 
     def _audio_chunk(self, message: Json) -> list[Command]:
-        data, form = bytes_field(message, "data"), optional_name(message, "format")
-        steps = range(0, max(1, len(data)), PART_BYTES)
-        return [events.ClipPart(data[at : at + PART_BYTES], form) for at in steps]
+        data, form = self._recording.feed(message, "data"), optional_name(message, "format")
+        session_id = optional_name(message, "session")
+        return [
+            events.ClipPart(data[at : at + PART_BYTES], form, session_id=session_id)
+            for at in range(0, max(1, len(data)), PART_BYTES)
+        ]
+
+    def _audio_end(self, message: Json) -> list[Command]:
+        del message
+        rest = self._recording.close()
+        return [*([events.ClipPart(rest)] if rest else []), events.ClipEnd()]
 
     def _speak(self, message: Json) -> list[Command]:
         return [events.Recite(text_field(message, "text"), optional_name(message, "voice"))]

@@ -144,6 +144,37 @@ def bytes_field(message: Json, key: str) -> bytes:
     return _from_base64(_text(message, key), f"{key!r}")
 
 
+class Base64Parts:
+    """Reads base64 that comes in parts, cut anywhere, or each part encoded by itself.
+
+    Four characters are three bytes, so at most three wait for the next part.
+    """
+
+    def __init__(self) -> None:
+        self._rest = ""
+
+    def feed(self, message: Json, key: str) -> bytes:
+        """Take the part in this field.
+
+        Raises:
+            ClientError: it is no base64; the rest of the part before is forgotten.
+        """
+        text, self._rest = self._rest + _text(message, key), ""
+        whole = len(text) - len(text) % 4
+        data = _from_base64(text[:whole], f"{key!r}")
+        self._rest = text[whole:]
+        return data
+
+    def close(self) -> bytes:
+        """The parts have ended: return what was still waiting.
+
+        Raises:
+            ClientError: a single character is left, which is no byte.
+        """
+        rest, self._rest = self._rest, ""
+        return _from_base64(rest + "=" * (-len(rest) % 4), "The recording's end")
+
+
 def file_field(message: Json, key: str, *, what: str, max_bytes: int, code: str) -> bytes:
     """Return a field that is a file: base64, or a data URL of it.
 
