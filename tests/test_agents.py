@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.harness import PLAIN, Fakes, open_stage
-from voicecore.config import ToolsConfig
+from voicecore.config import PriceConfig, ToolsConfig
 from voicecore.engines.fake import fake_llm
 from voicecore.engines.interface import CalledTool, ToolSpec
 from voicecore.tools.tool import Tool, ToolContext
@@ -175,3 +175,17 @@ async def test_news_come_after_the_words_being_said(autojump_clock: MockClock) -
         await client.say(3.0, silence_s=0.8)
         await client.type("text", text="Your tea is ready.")
         assert client.text() == "Set.I heard you.Your tea is ready."
+
+
+async def test_a_turn_costs_what_its_model_costs_over_all_rounds(autojump_clock: MockClock) -> None:
+    config = attrs.evolve(
+        PLAIN, prices={"fake": PriceConfig(in_per_million=1e6, out_per_million=1e7)}
+    )
+    async with (
+        open_stage(thinking(CALL, "It is noon."), config, tools=[tool()]) as stage,
+        stage.connect("/ws") as client,
+    ):
+        await client.send(type="chat", message="what time is it")
+        done = await client.type("done")
+        assert len(stage.fakes.llm.requests) == 2
+        assert done["costUsd"] == done["tokensIn"] + 10 * done["tokensOut"]
