@@ -220,6 +220,15 @@ async def test_engines_and_addresses_stay_as_they_are_until_a_new_start(
         assert stage.host.config.server.port == TWO.server.port
 
 
+async def test_a_model_that_a_reload_names_needs_a_new_start(autojump_clock: MockClock) -> None:
+    async with open_stage(config=TWO) as stage, stage.connect("/ws") as client:
+        characters = {"default": CharacterConfig(model="big")}
+        wanted = attrs.evolve(TWO, characters={**TWO.characters, **characters})
+        assert reconfigure(stage.host, wanted) == ["characters.default.model"]
+        await client.send(type="chat", message="hi")
+        await client.type("done")
+
+
 async def test_a_wrong_configuration_changes_nothing(autojump_clock: MockClock) -> None:
     def wrong() -> Config:
         raise ConfigError("Unknown key: charakters.")

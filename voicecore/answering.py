@@ -51,7 +51,7 @@ class Answering:
         """Answer, from the prompt to the last sound."""
         engines = await self.host.room.warm()
         profile = self.host.character(self.guest.character)
-        llm = engines.llm_for(profile.model)
+        llm = self.host.llm(engines, profile)
         if turn.held and not idle(llm):
             await self.outbox.released()  # a guess yields to the turns of others
         self.emit(events.TurnStarted(turn.id))

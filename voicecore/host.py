@@ -16,6 +16,7 @@ from voicecore.config import CharacterConfig, Config
 from voicecore.engines import Engines, open_engines
 from voicecore.engines.interface import Llm, Message, ModelFiles, Prompt
 from voicecore.engines.worker import ThreadedEngine
+from voicecore.errors import EngineError
 from voicecore.metrics import Metrics
 from voicecore.mind.emotion import emotion_of
 from voicecore.mind.prompt import build_prompt
@@ -108,6 +109,13 @@ class Host:
             "default", CharacterConfig()
         )
 
+    def llm(self, engines: Engines, profile: CharacterConfig) -> Llm:
+        """The character's language model; the default one if a reload has named another."""
+        try:
+            return engines.llm_for(profile.model)
+        except EngineError:
+            return engines.llm
+
     def tools_for(self, profile: CharacterConfig) -> Mapping[str, Tool]:
         """The tools this character may use."""
         return for_character(allowed(self.tools, self.config.tools), profile.tools)
@@ -140,12 +148,12 @@ async def warm_engines(host: Host, files: ModelFiles) -> AsyncIterator[Engines]:
         async with trio.open_nursery() as nursery:
             host.room.open(engines)
             # Nobody need wait for it: a person takes longer to ask their first question.
-            nursery.start_soon(_prefill, host.config, engines)
+            nursery.start_soon(_prefill, host, engines)
             yield engines
             nursery.cancel_scope.cancel("the host stops")
 
 
-async def _prefill(config: Config, engines: Engines) -> None:
+async def _prefill(host: Host, engines: Engines) -> None:
     """Have the model compute each character's prompt before the first question needs it.
 
     For each of the places it answers in (``llm.parallel``), and only a model of our own: a remote
@@ -153,9 +161,10 @@ async def _prefill(config: Config, engines: Engines) -> None:
     """
     if not isinstance(engines.llm, ThreadedEngine):
         return
+    config = host.config
     names = list(dict.fromkeys([*config.characters, "default"]))[-MAX_PREFILLED:]
     for profile in filter(None, map(config.character, names)):
-        llm = engines.llm_for(profile.model)
+        llm = host.llm(engines, profile)
         prompt = build_prompt(
             profile.prompt,
             (Message("user", "Hello."),),

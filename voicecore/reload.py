@@ -46,6 +46,7 @@ async def reload(host: Host, load: Load) -> list[str]:
 def reconfigure(host: Host, wanted: Config) -> list[str]:
     """Use another configuration from now on, and tell the clients it concerns."""
     old, new, left_out = host.config, *_without_fixed(host.config, wanted)
+    left_out += _models_not_loaded(host, new)
     host.config = new
     host.workshop.config = new.tools
     warn_of_missing(host.tools, new)
@@ -92,6 +93,19 @@ def _without_fixed(old: Config, wanted: Config) -> tuple[Config, list[str]]:
         **{name: getattr(old, name) for name in FIXED_SECTIONS},
     )
     return new, keys
+
+
+def _models_not_loaded(host: Host, config: Config) -> list[str]:
+    """Characters whose language model is not there; the default one answers for them."""
+    engines = host.room.engines
+    if engines is None:
+        return []
+    loaded = {None, config.llm.model, *engines.llms}
+    return [
+        f"characters.{name}.model"
+        for name, profile in config.characters.items()
+        if profile.model not in loaded
+    ]
 
 
 def _shown(config: Config) -> object:

@@ -256,8 +256,8 @@ class Session:
 
     def can_see(self) -> bool:
         engines = self.host.room.engines
-        model = self.host.character(self.guest.character).model
-        return engines is not None and engines.llm_for(model).info.sees
+        profile = self.host.character(self.guest.character)
+        return engines is not None and self.host.llm(engines, profile).info.sees
 
     @property
     def _answering(self) -> Answering:
