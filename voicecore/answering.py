@@ -74,6 +74,7 @@ class Answering:
 
     async def recite(self, turn: Turn) -> None:
         """Speak a text: the client's, or the host's own (which the client is shown as well)."""
+        await trio.lowlevel.checkpoint()  # a turn that was cut before it began is never shown
         words_in, words_out = trio.open_memory_channel[str](1)
         with words_in:
             words_in.send_nowait(turn.user_text)
@@ -100,8 +101,8 @@ class Answering:
         return build_prompt(
             profile.prompt,
             (*history, *exchanges),
-            budget_tokens=config.context_tokens,
-            max_tokens=config.max_tokens,
+            budget_tokens=config.prompt_tokens,
+            max_tokens=config.reply_tokens,
             # A list in the prompt's text stays, so that the prompt begins as the one before it.
             tools=[tool.spec for tool in tools.values()] if offer or how == "text" else (),
             tools_as=how,

@@ -80,7 +80,15 @@ class EarsConfig:
     """Silence after which the answer is prepared, unheard, in case the turn is over. It is thrown
     away if the person goes on."""
     endpoint_ms: int = attrs.field(default=440, validator=gt(0))
-    """Silence that ends a turn."""
+    """Silence that ends a turn when nothing tells whether it is complete."""
+    endpoint_complete_ms: int = attrs.field(default=200, validator=gt(0))
+    """Silence that ends a turn that sounds complete (`turn.engine`)."""
+    endpoint_open_ms: int = attrs.field(default=900, validator=gt(0))
+    """Silence that ends a turn that sounds open, or whose last word begins something."""
+    complete_from: float = attrs.field(default=0.5, validator=[gt(0), le(1)])
+    """The turn engine's probability from which a turn sounds complete."""
+    open_until: float = attrs.field(default=0.1, validator=[ge(0), le(1)])
+    """The turn engine's probability up to which a turn sounds open."""
     max_utterance_ms: int = attrs.field(default=20_000, validator=[gt(1_000), le(28_000)])
     """Longer speech is cut here and recognised in pieces of one turn. Whisper's window is 30 s."""
     max_recording_ms: int = attrs.field(default=120_000, validator=gt(0))
@@ -115,6 +123,15 @@ class VadConfig(EngineConfig):
     """webrtcvad's mode: 3 takes the fewest sounds for speech."""
     threshold: float = attrs.field(default=0.5, validator=[gt(0), le(1)])
     """Silero's probability from which a sound is speech; it stays speech down to 0.15 below."""
+
+
+@attrs.frozen(kw_only=True)
+class TurnConfig(EngineConfig):
+    """End of turn: whether a person who falls silent has finished, judged by the sound."""
+
+    engine: str = "smart-turn"
+    """The engine's name, or ``none`` to go by silence alone."""
+    model: str = "smart-turn-v3.2"
 
 
 @attrs.frozen(kw_only=True)
@@ -153,10 +170,12 @@ class LlmConfig(EngineConfig):
     """Words are chosen among the likeliest that together have this probability."""
     repeat_penalty: float = attrs.field(default=1.0, validator=gt(0))
     """llama only."""
-    max_tokens: int = attrs.field(default=96, validator=gt(0))
-    """Of one reply, which is cut off there."""
-    context_tokens: int = attrs.field(default=2048, validator=gt(0))
-    """Of one conversation: prompt and reply together. The oldest turns are left out beyond it."""
+    max_tokens: int = attrs.field(default=0, validator=ge(0))
+    """Of one reply, which is cut off there. 0: 96 for ``llama``; 400 otherwise, since a call of a
+    tool counts as a part of the reply."""
+    context_tokens: int = attrs.field(default=0, validator=ge(0))
+    """Of one conversation: prompt and reply together. The oldest turns are left out beyond it. 0:
+    2048 for ``llama``, whose memory it takes; 8192 otherwise, with room for tools and files."""
     parallel: int = attrs.field(default=2, validator=gt(0))
     """Conversations answered at once by ``llama``; more wait their turn."""
     base_url: str = "http://127.0.0.1:11434/v1"
@@ -174,6 +193,16 @@ class LlmConfig(EngineConfig):
     openai only), in its prompt (``text``), or not at all. ``auto``: ``native`` if the engine can,
     else not: models too small to use tools are confused by them. A call it writes is run all the
     same."""
+
+    @property
+    def reply_tokens(self) -> int:
+        """``max_tokens``, or what is chosen for it."""
+        return self.max_tokens or (96 if self.engine == "llama" else 400)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """``context_tokens``, or what is chosen for it."""
+        return self.context_tokens or (2048 if self.engine == "llama" else 8192)
 
 
 @attrs.frozen(kw_only=True)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 import attrs
+import structlog
 import trio
 
 from voicecore.config import CharacterConfig, Config
@@ -19,13 +20,16 @@ from voicecore.engines.worker import ThreadedEngine
 from voicecore.errors import EngineError
 from voicecore.metrics import Metrics
 from voicecore.mind.emotion import emotion_of
-from voicecore.mind.prompt import build_prompt
+from voicecore.mind.prompt import build_prompt, fitting_tools
+from voicecore.mind.prompt_tools import how_told
 from voicecore.presence import Presence
 from voicecore.store import Store
 from voicecore.tools.catalog import allowed, for_character, load_tools, warn_of_missing
 from voicecore.tools.mcp import open_mcp
 from voicecore.tools.tasks import Surroundings, Workshop
 from voicecore.tools.tool import Tool
+
+log = structlog.get_logger()
 
 MAX_PREFILLED = 3
 """Characters whose prompts are computed at the start; each takes about a second on one core."""
@@ -147,10 +151,33 @@ async def warm_engines(host: Host, files: ModelFiles) -> AsyncIterator[Engines]:
         await trio.to_thread.run_sync(emotion_of, "Hello.")  # reads its tables: 20 ms
         async with trio.open_nursery() as nursery:
             host.room.open(engines)
+            _warn_of_left_out(host, engines)
             # Nobody need wait for it: a person takes longer to ask their first question.
             nursery.start_soon(_prefill, host, engines)
             yield engines
             nursery.cancel_scope.cancel("the host stops")
+
+
+def _warn_of_left_out(host: Host, engines: Engines) -> None:
+    """Tell the log of tools that a character may use and its model is never told of."""
+    config = host.config.llm
+    for name in dict.fromkeys([*host.config.characters, "default"]):
+        profile = host.character(name)
+        specs = [tool.spec for tool in host.tools_for(profile).values()]
+        how = how_told(config, host.llm(engines, profile).info)
+        told = fitting_tools(
+            specs,
+            how,
+            budget_tokens=config.prompt_tokens,
+            max_tokens=config.reply_tokens,
+        )
+        if how != "off" and len(told) < len(specs):
+            left_out = [spec.name for spec in specs[len(told) :]]
+            log.warning(
+                "not all tools fit into the prompt; raise llm.context_tokens, or name fewer",
+                character=name,
+                left_out=left_out,
+            )
 
 
 async def _prefill(host: Host, engines: Engines) -> None:
@@ -168,7 +195,7 @@ async def _prefill(host: Host, engines: Engines) -> None:
         prompt = build_prompt(
             profile.prompt,
             (Message("user", "Hello."),),
-            budget_tokens=config.llm.context_tokens,
+            budget_tokens=config.llm.prompt_tokens,
             max_tokens=1,
         )
         async with trio.open_nursery() as nursery:

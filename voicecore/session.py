@@ -225,6 +225,7 @@ class Session:
                     transcribe,
                     language=lambda: self.host.character(self.guest.character).language,
                     timeout_ms=config.stt.timeout_ms,
+                    on_guess=lambda guess, words: endpointer.learn(guess, words=words),
                 ),
                 utterances_out,
                 self.inbox.clone(),
@@ -241,7 +242,7 @@ class Session:
 
     async def read_files(self, action: ReadFiles) -> None:
         llm = self.host.config.llm
-        room_chars = room_for_documents(budget_tokens=llm.context_tokens, max_tokens=llm.max_tokens)
+        room_chars = room_for_documents(budget_tokens=llm.prompt_tokens, max_tokens=llm.reply_tokens)
         try:
             text, images = await read_files(
                 action.files,

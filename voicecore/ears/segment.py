@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import attrs
@@ -12,6 +12,7 @@ import trio
 
 from voicecore.audio import Samples
 from voicecore.config import EarsConfig
+from voicecore.ears.patience import Patience
 from voicecore.engines.interface import VAD_FRAME_MS, VoiceDetector
 from voicecore.mind.happenings import Happening, SpeechResumed, SpeechStarted
 
@@ -70,12 +71,14 @@ class Endpointer:
     """Finds utterances in a stream of 20 ms frames.
 
     Quiet until ``onset_ms`` of the last ``2 * onset_ms`` are voiced; then speech, until
-    ``endpoint_ms`` without a voiced frame. After ``guess_ms`` without one, a guess.
+    ``endpoint_ms`` without a voiced frame. After ``guess_ms`` without one, a guess; what is learnt
+    about it meanwhile makes the wait shorter or longer (`Patience`).
     """
 
     def __init__(self, detector: VoiceDetector, config: EarsConfig) -> None:
         self._detector = detector
         self._onset = _frames(config.onset_ms)
+        self._config = config
         self._endpoint = _frames(config.endpoint_ms)
         self._guess_after = _frames(config.guess_ms)
         self._longest = _frames(config.max_utterance_ms)
@@ -86,6 +89,24 @@ class Endpointer:
         self._silent = 0
         self._guesses = 0
         self._guess = 0  # the one that still may be right
+        self._patience = Patience(config)
+
+    def learn(
+        self, guess: int, *, completeness: float | None = None, words: str | None = None
+    ) -> None:
+        """Take what was found out about a guess; ignored if it was wrong already.
+
+        Args:
+            guess: its number.
+            completeness: 0 to 1, how complete the turn sounds.
+            words: what was recognised.
+        """
+        if guess != self._guess or not guess:
+            return
+        patience = self._patience
+        patience.completeness = patience.completeness if completeness is None else completeness
+        patience.words = patience.words if words is None else words
+        self._endpoint = _frames(patience.endpoint_ms())
 
     @property
     def guess_ms(self) -> int:
@@ -120,11 +141,14 @@ class Endpointer:
         if voiced and self._guess:
             found.append(Resumed(self._guess))
             self._guess = 0
+            self._endpoint = _frames(self._config.endpoint_ms)
         if len(self._frames) >= self._longest:
             found.append(self._cut())
         elif self._silent == self._guess_after:
             self._guesses += 1
             self._guess = self._guesses
+            self._patience = Patience(self._config)
+            self._endpoint = _frames(self._config.endpoint_ms)
             found.append(Guess(np.concatenate(self._frames), self._guess))
         return found
 
@@ -167,34 +191,49 @@ class Take:
     """A guess: the person may go on."""
 
 
+Judge: TypeAlias = Callable[[Samples], Awaitable[float | None]]
+"""Says how complete an utterance sounds, 0 to 1; None if it cannot tell."""
+
+
 async def segment(
     frames: trio.MemoryReceiveChannel[Samples],
     utterances: trio.MemorySendChannel[Take],
     inbox: trio.MemorySendChannel[Happening],
     endpointer: Endpointer,
     idle: Callable[[], bool],
+    judge: Judge | None = None,
 ) -> None:
     """Turn frames into utterances, and tell the conversation when speech begins.
 
     When recognition is behind this waits, the frames wait in their channel, and beyond that
     channel's bound ingest drops them with a status. ``idle`` tells whether the recogniser has
-    nothing to do for any conversation; only then is a guess offered to it.
+    nothing to do for any conversation; only then is a guess offered to it. ``judge`` hears each
+    guess, and what it says decides how long to wait.
     """
     guess_s = endpointer.guess_ms / 1000
-    with frames, utterances, inbox:
-        async for frame in frames:
-            for found in endpointer.feed(frame):
-                now_s = trio.current_time()
-                match found:
-                    case Onset():
-                        await inbox.send(SpeechStarted())
-                    case Resumed(guess):
-                        await inbox.send(SpeechResumed(guess))
-                    case Guess():
-                        _offer(found, utterances, idle, now_s - guess_s, now_s)
-                    case Speech(samples, final, silence_ms, guess):
-                        zero_s = now_s - silence_ms / 1000
-                        await utterances.send(Take(samples, final, zero_s, now_s, guess=guess))
+
+    async def hear(guess: Guess) -> None:
+        assert judge is not None
+        endpointer.learn(guess.number, completeness=await judge(guess.samples))
+
+    async with trio.open_nursery() as judging:
+        with frames, utterances, inbox:
+            async for frame in frames:
+                for found in endpointer.feed(frame):
+                    now_s = trio.current_time()
+                    match found:
+                        case Onset():
+                            await inbox.send(SpeechStarted())
+                        case Resumed(guess):
+                            await inbox.send(SpeechResumed(guess))
+                        case Guess():
+                            _offer(found, utterances, idle, now_s - guess_s, now_s)
+                            if judge is not None:
+                                judging.start_soon(hear, found)
+                        case Speech(samples, final, silence_ms, guess):
+                            zero_s = now_s - silence_ms / 1000
+                            await utterances.send(Take(samples, final, zero_s, now_s, guess=guess))
+        judging.cancel_scope.cancel("there is no more sound")
 
 
 def _offer(

@@ -23,12 +23,14 @@ async def transcribe(
     *,
     language: Callable[[], str | None],
     timeout_ms: int,
+    on_guess: Callable[[int, str], None] | None = None,
 ) -> None:
     """Recognise each utterance in turn; a failure is told and the next one is tried.
 
     ``language`` is asked each time, since another character may speak another one.
 
-    What was recognised as a guess is not recognised again when the guess was right.
+    What was recognised as a guess is not recognised again when the guess was right. ``on_guess``
+    is told a guess's number and its words.
     """
     guessed: tuple[int, Transcript] | None = None
     with utterances, inbox:
@@ -39,6 +41,8 @@ async def transcribe(
             result = await _try(stt, take, language(), timeout_ms)
             if isinstance(result, Transcript):
                 guessed = (take.guess, result) if take.tentative else None
+                if take.tentative and on_guess is not None:
+                    on_guess(take.guess, result.text)
                 await inbox.send(_heard(take, result, stt.info.name))
             elif not take.tentative:
                 await inbox.send(result)

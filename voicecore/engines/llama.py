@@ -147,7 +147,7 @@ def _params(config: LlmConfig, model: Path, socket: Path, threads: int) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
     params.n_parallel = config.parallel
-    params.n_ctx = config.context_tokens * config.parallel  # shared out evenly
+    params.n_ctx = config.prompt_tokens * config.parallel  # shared out evenly
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = max(threads, cores())  # the prompt, which a person waits for
     params.cache_ram_mib = CACHE_MIB
@@ -222,7 +222,7 @@ class Llama:
                 {"role": m.role, "content": m.content.replace("<|", CONTROL)}
                 for m in prompt.messages
             ],
-            "max_tokens": prompt.max_tokens or config.max_tokens,
+            "max_tokens": prompt.max_tokens or config.reply_tokens,
             "temperature": temperature,
             "top_p": config.top_p,
             "repeat_penalty": config.repeat_penalty,

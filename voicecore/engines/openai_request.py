@@ -19,7 +19,7 @@ def request_body(prompt: Prompt, config: LlmConfig) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": config.model,
         "messages": [_message(message) for message in prompt.messages],
-        "max_tokens": prompt.max_tokens or config.max_tokens,
+        "max_tokens": prompt.max_tokens or config.reply_tokens,
         "temperature": temperature,
         "top_p": config.top_p,
         "stream": True,

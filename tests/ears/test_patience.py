@@ -1,0 +1,112 @@
+"""How long to wait in silence, given what is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from voicecore.config import EarsConfig
+from voicecore.ears.patience import Patience, unfinished
+from voicecore.ears.segment import Endpointer, Guess, Onset, Resumed, Speech
+
+CONFIG = EarsConfig(
+    guess_ms=40, onset_ms=100, endpoint_ms=440, endpoint_complete_ms=200, endpoint_open_ms=900
+)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "I would like to", "I want a", "Because,", "Well...", "I would like, um.",
+        "Tell me about the.", "It is red and", "My name is—", "我想，...",
+    ],
+)  # fmt: skip
+def test_these_words_are_unfinished(words: str) -> None:
+    assert unfinished(words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "What is it?",
+        "Turn it on.",
+        "Thank you",
+        "Yes, I am.",
+        "What are they for?",
+        "",
+        "no",
+        "a.m.?",
+    ],
+)
+def test_these_words_may_be_finished(words: str) -> None:
+    assert not unfinished(words)
+
+
+def test_other_languages_are_judged_by_their_marks_alone() -> None:
+    assert not unfinished("Das ist an", "de")
+    assert unfinished("Das ist an,", "de")
+
+
+@pytest.mark.parametrize(
+    ("completeness", "words", "expected"),
+    [
+        (None, None, 440), (0.9, None, 200), (0.3, None, 440), (0.05, None, 900),
+        (0.9, "I want a", 900), (None, "I want a", 900), (None, "I want tea.", 440),
+        (0.9, "I want tea.", 200),
+    ],
+)  # fmt: skip
+def test_the_wait_is_chosen_from_what_is_known(
+    completeness: float | None, words: str | None, expected: int
+) -> None:
+    assert Patience(CONFIG, completeness, words).endpoint_ms() == expected
+
+
+class Loud:
+    def feed(self, frame: np.ndarray) -> bool:  # type: ignore[type-arg]
+        return bool(frame[0])
+
+    def reset(self) -> None:
+        """Nothing is kept."""
+
+
+def voiced(flag: bool) -> np.ndarray:  # type: ignore[type-arg]
+    return np.full(320, int(flag), np.int16)
+
+
+def silence_until_the_end(endpointer: Endpointer, learn_after: int, **learnt: object) -> float:
+    """Speak, then be silent; return the silence in ms after which the turn ended."""
+    found = [segment for _ in range(30) for segment in endpointer.feed(voiced(True))]
+    assert isinstance(found[0], Onset)
+    for frame in range(1, 100):
+        for segment in endpointer.feed(voiced(False)):
+            if isinstance(segment, Speech):
+                return frame * 20
+            assert isinstance(segment, Guess)
+        if frame == learn_after:
+            endpointer.learn(endpointer._guess, **learnt)  # type: ignore[arg-type]
+    raise AssertionError("it never ended")
+
+
+def test_a_complete_turn_ends_early_and_an_open_one_late() -> None:
+    endpointer = Endpointer(Loud(), CONFIG)
+    assert silence_until_the_end(endpointer, 4, completeness=0.9) == 200
+    assert silence_until_the_end(endpointer, 4, completeness=0.01) == 900
+    assert silence_until_the_end(endpointer, 4, words="I want a") == 900
+    assert silence_until_the_end(endpointer, 99) == 440
+
+
+def test_what_is_learnt_late_ends_the_turn_at_once() -> None:
+    assert silence_until_the_end(Endpointer(Loud(), CONFIG), 15, completeness=0.9) == 320
+
+
+def test_what_is_learnt_of_a_wrong_guess_counts_for_nothing() -> None:
+    endpointer = Endpointer(Loud(), CONFIG)
+    for flag in [True] * 20 + [False] * 3 + [True] * 3:
+        found = endpointer.feed(voiced(flag))
+    endpointer.learn(1, completeness=0.9)
+    silent = 0
+    while not any(isinstance(segment, Speech) for segment in found):
+        found = endpointer.feed(voiced(False))
+        silent += 20
+    assert silent == 440
+    assert not isinstance(found[0], Resumed)
