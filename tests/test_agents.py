@@ -73,7 +73,7 @@ async def test_an_interruption_cancels_the_tools_of_the_turn(autojump_clock: Moc
             lambda m: m["type"] == "agent_task_update" and m["task"]["status"] == "cancelled"
         )
         assert cancelled["task"]["progress"] == 0
-        assert stage.host.workshop.tasks("neko:local") == ()
+        assert stage.host.workshop.tasks("neko:address:local") == ()
 
 
 async def test_a_timer_speaks_when_it_is_due_and_not_into_a_reply(

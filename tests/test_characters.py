@@ -18,7 +18,10 @@ from voicecore.reload import reconfigure, try_reload
 from voicecore.server import handle_connection
 
 ROBIN = CharacterConfig(prompt="You are Robin.", greeting="Hello, I am Robin.")
-TWO = Config(characters={"default": CharacterConfig(prompt="Be brief."), "小天": ROBIN})
+TWO = Config(
+    server=ServerConfig(allowed_hosts=("test",)),
+    characters={"default": CharacterConfig(prompt="Be brief."), "小天": ROBIN},
+)
 
 
 def thinking(*replies: str) -> Fakes:

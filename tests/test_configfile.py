@@ -243,7 +243,7 @@ def test_hints_for_unknown_keys(override: str, hint: str) -> None:
         ),
         (
             "models.m.path = 'x'",
-            'models.m.kind in FILE is missing; it must be "stt", "llm", "tts" or "vad".',
+            'models.m.kind in FILE is missing; it must be "stt", "llm", "tts", "vad" or "turn".',
         ),
         ("stt.hints = 2026-01-02", "stt.hints in FILE must be a string, not 2026-01-02."),
     ],

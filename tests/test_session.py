@@ -18,7 +18,7 @@ from trio.testing import MockClock, memory_stream_pair
 
 from tests.harness import Client, Fakes, Stage, open_stage
 from voicecore.audio import MOUTH_HZ, Pcm, encode_s16le, wav_bytes
-from voicecore.config import CharacterConfig, Config, EarsConfig
+from voicecore.config import CharacterConfig, Config, EarsConfig, ServerConfig
 from voicecore.engines.fake import fake_llm, fake_stt, fake_tts, tone
 from voicecore.errors import EngineError
 from voicecore.mind.turns import BUSY
@@ -501,7 +501,8 @@ async def test_a_place_is_refused_before_the_upgrade_when_all_are_taken(
 async def test_who_may_come_in(
     autojump_clock: MockClock, path: str, headers: str, status: int
 ) -> None:
-    config = Config(characters={"小天": CharacterConfig()})
+    server = ServerConfig(allowed_hosts=("test",))
+    config = Config(characters={"小天": CharacterConfig()}, server=server)
     async with open_stage(config=config) as stage:
         assert (await upgrade(stage, path, headers))[0] == status
 

@@ -68,7 +68,7 @@ class Answering:
             )
             mouth = self._speak if turn.spoken else self._read_silently
             nursery.start_soon(mouth, words_out, turn)
-        if not turn.text.strip():
+        if not turn.answer:
             turn.fail("EMPTY_REPLY", "The language model gave no answer. Say it in other words.")
         await self._finish(turn)
 

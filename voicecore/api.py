@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import socket
 from urllib.parse import urlsplit
 
 import attrs
@@ -114,9 +116,27 @@ def origin_allowed(host: Host, head: Head) -> bool:
 
     A browser tells which page it is; one of another site could listen in on localhost.
     """
-    origin, allowed = head.header("origin"), host.config.server.allowed_origins
+    origin, server = head.header("origin"), host.config.server
     try:
         own = urlsplit(origin).netloc == head.header("host")
+        name = urlsplit(f"//{head.header('host')}").hostname or ""
     except ValueError:
         return False
-    return own or "*" in allowed or origin in allowed
+    mine = own and (_is_own_name(name) or name in server.allowed_hosts)
+    return mine or "*" in server.allowed_origins or origin in server.allowed_origins
+
+
+def _is_own_name(name: str) -> bool:
+    """Whether a host name can only mean this machine.
+
+    Any page may have a name that its owner points at this machine's address (DNS rebinding), and
+    would then seem to come from here. An address is no such name.
+    """
+    machine = socket.gethostname().lower()
+    if name in {"localhost", machine, f"{machine}.local"} or name.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

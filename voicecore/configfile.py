@@ -54,6 +54,11 @@ def load(path: Path | None, overrides: Sequence[str] = ()) -> Config:
     except cattrs.BaseValidationError as exc:
         told = [_tell(problem, data, path, given) for problem in _problems(exc, ())]
         raise ConfigError("\n".join(told)) from exc
+    active = config.server.character
+    if config.character(active) is None:
+        where = _where(("server", "character"), path, given)
+        known = ", ".join(map(repr, sorted({"default", *config.characters})))
+        raise ConfigError(f"{where} must be a character ({known}), not {_short(active)}.")
     return attrs.evolve(config, paths=config.paths.expanded())
 
 
@@ -72,6 +77,8 @@ def _read(path: Path) -> Table:
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
         raise ConfigError(f"{path} is not UTF-8 text (at line {line}).") from exc
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply to be a configuration.") from None
     except tomllib.TOMLDecodeError as exc:
         hint = f" {_QUOTE_NAMES}" if "key part" in str(exc) else ""
         raise ConfigError(f"{path} is not valid TOML: {exc}.{hint}") from exc
@@ -256,9 +263,7 @@ def _problems(error: Exception, key: Key) -> Iterator[_Problem]:
 
 def _tell(problem: _Problem, data: Table, path: Path | None, given: Sequence[Key]) -> str:
     key = problem.key
-    on_command_line = any(key[: len(each)] == each[: len(key)] for each in given)
-    place = "--set" if on_command_line or path is None else str(path)
-    where = f"{dotted(key)} in {place}"
+    where = _where(key, path, given)
     setting = find(key)
     if not problem.known or setting is None:
         return f"{where} is not a setting; {_nearest(key)}"
@@ -268,9 +273,15 @@ def _tell(problem: _Problem, data: Table, path: Path | None, given: Sequence[Key
     if problem.homeless:
         return f"{where} begins with a home folder that does not exist: {_short(value)}."
     told = f"{where} must be {setting.allowed}, not {_short(value)}"
-    if place == "--set" and setting.type is str:
+    if where.endswith(" --set") and setting.type is str:
         told += f"""; write it in quotes: --set '{dotted(key)}="{value}"'"""
     return f"{told}."
+
+
+def _where(key: Key, path: Path | None, given: Sequence[Key]) -> str:
+    """Name a setting and where it was given."""
+    on_command_line = any(key[: len(each)] == each[: len(key)] for each in given)
+    return f"{dotted(key)} in {'--set' if on_command_line or path is None else path}"
 
 
 def _nearest(key: Key) -> str:

@@ -81,6 +81,8 @@ class Host:
     presence: Presence = attrs.field(factory=Presence)
     tools: Mapping[str, Tool] = attrs.field(factory=dict)
     """All that were found, those included that the configuration does not allow."""
+    reloading: trio.Lock = attrs.field(factory=trio.Lock)
+    """Held while the configuration is read again."""
     load: Callable[[], Config] | None = None
     """Reads the configuration again; None if the host was started without a file."""
     active: str = attrs.field(init=False)

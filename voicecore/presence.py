@@ -6,7 +6,7 @@ All of it is synchronous. A session takes a seat when it begins and leaves it wh
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import attrs
 import trio
@@ -32,20 +32,24 @@ class Guest:
     wire: Wire
     character: str
     """Another may be chosen while connected."""
-    client: str
-    """The name it gives, or its address: what "the last conversation of this client" means."""
+    name: str | None
+    """What the client calls itself."""
     address: str
     """Where it connects from."""
 
     @property
     def key(self) -> str:
-        """The same for every connection of this client on this protocol."""
-        return f"{self.wire.name}:{self.client}"
+        """The same for every connection of this client on this protocol.
+
+        A client that gives no name is its address; nobody can take that for a name.
+        """
+        who = f"address:{self.address}" if self.name is None else f"name:{self.name}"
+        return f"{self.wire.name}:{who}"
 
 
 @attrs.frozen(eq=False)
 class Seat:
-    """One live session, as the others see it. Nothing here waits or raises."""
+    """One live session, as the others see it. Nothing here raises; only `stored` waits."""
 
     guest: Guest
     conversation: Callable[[], str | None]
@@ -56,6 +60,8 @@ class Seat:
     """Have the conversation take something."""
     dismiss: Callable[[Event], None]
     """Close the connection at once, with these last words."""
+    stored: Callable[[], Awaitable[None]]
+    """Wait until all that was said in it so far is stored (this does wait)."""
 
     @property
     def whose(self) -> tuple[str, str]:
@@ -140,11 +146,12 @@ class Presence:
     def beside(self, seat: Seat) -> list[Seat]:
         """The other sessions of the same conversation."""
         mine = seat.conversation()  # None before one is open
-        return [
-            other
-            for other in self._seats
-            if other is not seat and mine is not None and other.conversation() == mine
-        ]
+        return [other for other in self.of_conversation(mine) if other is not seat]
+
+    def of_conversation(self, session_id: str | None) -> list[Seat]:
+        if session_id is None:
+            return []
+        return [seat for seat in self._seats if seat.conversation() == session_id]
 
     # --- telling ---
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections import deque
 
 import attrs
 import trio
@@ -56,6 +56,52 @@ class Episodes:
         return begins
 
 
+MAX_SPOOLED_BYTES = 12 * 1024 * 1024
+"""Of recordings on their way to the ears: 65 s of 48 kHz stereo, 6.5 minutes of 16 kHz mono."""
+PART_COST = 256
+"""Bytes that even an empty part takes."""
+
+
+@attrs.define(eq=False)
+class Spool:
+    """Parts of recorded messages, until the ears have room for them.
+
+    It is bounded in bytes and not in parts: a client may send a whole recording at once, in pieces
+    of any size, and the reading must not wait for the ears. One task puts, one pumps.
+    """
+
+    _ears: trio.MemorySendChannel[Recording]
+    _parts: deque[Recording] = attrs.field(factory=deque, init=False)
+    _bytes: int = attrs.field(default=0, init=False)
+    _news: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+
+    def put(self, part: Recording) -> bool:
+        """Keep a part; False if too much waits."""
+        if self._bytes + _size(part) > MAX_SPOOLED_BYTES:
+            return False
+        self._bytes += _size(part)
+        self._parts.append(part)
+        self._news.unpark_all()
+        return True
+
+    async def pump(self) -> None:
+        """Hand the parts on, in order, for ever."""
+        while True:
+            while self._parts:
+                part = self._parts.popleft()
+                self._bytes -= _size(part)
+                await self._ears.send(part)
+            await self._news.park()
+
+
+def _size(part: Recording) -> int:
+    return PART_COST + (len(part.data) if isinstance(part, events.ClipPart) else 0)
+
+
+ENDS_LOOKING = events.Start | events.Pause | events.End | events.NewConversation
+"""After these, pictures shown before and messages typed after them are no longer looked at."""
+
+
 @attrs.define(eq=False)
 class Inlets:
     """Where each command of the client goes. Nothing here waits for anything slow."""
@@ -63,7 +109,8 @@ class Inlets:
     taking: TurnTaking
     outbox: Outbox
     sound: trio.MemorySendChannel[Pcm]
-    recordings: trio.MemorySendChannel[Recording]
+    spool: Spool = attrs.field(converter=Spool)
+    """Made of the channel to the ears."""
     inbox: trio.MemorySendChannel[Happening]
     sights: Sights
     _clip: int = 1
@@ -73,6 +120,8 @@ class Inlets:
     """A part of the recording was not taken; the rest of it is of no use."""
 
     async def take(self, command: events.Command) -> None:
+        if isinstance(command, ENDS_LOOKING):
+            self.sights.clear()
         match command:
             case events.Ping():
                 self.outbox.put(events.Pong())
@@ -87,8 +136,9 @@ class Inlets:
                 self._session_id = command.session_id or self._session_id
                 self._record(attrs.evolve(command, clip=self._clip))
             case events.ClipEnd():
-                self._record(events.ClipEnd(self._clip))
-                self.taking.clips.sent(self._clip, self._session_id)
+                self._record(attrs.evolve(command, clip=self._clip))
+                if not self._spoilt:
+                    self.taking.clips.sent(self._clip, self._session_id)
                 self._clip, self._spoilt, self._session_id = self._clip + 1, False, None
             case events.Picture():
                 if self.taking.wants_sound:
@@ -97,19 +147,18 @@ class Inlets:
                 if not self.sights.put(command):
                     self._refuse()
             case _:
-                self._offer(self.inbox, command)
+                self._offer(command)
 
     def _record(self, part: Recording) -> None:
-        if not self._spoilt:
-            self._spoilt = not self._offer(self.recordings, part)
+        if not self._spoilt and not self.spool.put(part):
+            self._spoilt = True
+            self._refuse()
 
-    def _offer(self, channel: trio.MemorySendChannel[Any], command: object) -> bool:
+    def _offer(self, command: Happening) -> None:
         try:
-            channel.send_nowait(command)
+            self.inbox.send_nowait(command)
         except trio.WouldBlock:
             self._refuse()
-            return False
-        return True
 
     def _refuse(self) -> None:
         text = "The host is behind with this connection; the message was not taken."
@@ -124,6 +173,7 @@ async def receive(
     with door.reading:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_leave, host, inlets.outbox, door)
+            nursery.start_soon(inlets.spool.pump)
             try:
                 await read(socket, wire, inlets.take, max_bad_messages=limit)
             except TooManyBadMessages:

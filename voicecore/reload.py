@@ -40,7 +40,8 @@ async def reload(host: Host, load: Load) -> list[str]:
     Raises:
         ConfigError: it is wrong; the old one stays.
     """
-    return reconfigure(host, await trio.to_thread.run_sync(load))
+    async with host.reloading:  # so that the newest file is the one that is used
+        return reconfigure(host, await trio.to_thread.run_sync(load))
 
 
 def reconfigure(host: Host, wanted: Config) -> list[str]:
@@ -53,10 +54,12 @@ def reconfigure(host: Host, wanted: Config) -> list[str]:
     if left_out:
         log.warning("these settings need a new start of the host", keys=left_out)
     gone = [name for name in old.characters if not host.knows(name)]
-    if new.server.character != old.server.character or host.active in gone:
+    was_active = host.active
+    if new.server.character != old.server.character or was_active in gone:
         switch_active(host, new.server.character)
     for name in gone:
-        _send_to_active(host, name)
+        if name != was_active:
+            _send_to_active(host, name)
     if _shown(old) != _shown(new):
         for seat in host.presence:
             seat.tell(PageOutdated(OUTDATED))

@@ -31,6 +31,8 @@ log = structlog.get_logger()
 
 GOODBYE_S = 2.0
 """For the closing handshake. A peer that never answers it would hold its task for a minute."""
+MAX_NAME_CHARS = 128
+"""Of the name a client gives itself; the rest does not count."""
 RECEIVE_BYTES = 64 * 1024
 """Read from a socket at once: a whole microphone message, most times."""
 
@@ -101,11 +103,19 @@ async def handle_connection(host: Host, stream: trio.abc.HalfCloseableStream) ->
         await _answer_or_converse(host, stream)
     except* (OSError, trio.BrokenResourceError, wsproto.utilities.ProtocolError) as left:
         # It left while it was answered, or spoke after the connection's close.
-        log.debug("the client broke off", reason=repr(left))
+        log.debug("the client broke off", reason=repr(_first(left)))
     except* Exception:
         log.exception("a connection failed")
     finally:
         await trio.aclose_forcefully(stream)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first, in groups of groups."""
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 def _keep_alive(stream: trio.abc.Stream) -> None:
@@ -207,7 +217,7 @@ def _full(host: Host, address: str) -> str:
 
 def _guest(host: Host, head: Head, address: str) -> Guest | None:
     query = parse_qs(head.query)
-    client = query.get("client", [address])[0][:128]
+    name = query["client"][0][:MAX_NAME_CHARS] if "client" in query else None
     timelines = query.get("timeline") == ["1"]
     config = host.config
     if head.path == "/ws":
@@ -216,7 +226,7 @@ def _guest(host: Host, head: Head, address: str) -> Guest | None:
             max_files=config.eyes.max_files,
             max_file_bytes=config.eyes.max_file_bytes,
         )
-        return Guest(cortex, host.active, client, address)
+        return Guest(cortex, host.active, name, address)
     if not head.path.startswith("/ws/"):
         return None
     neko = Neko(
@@ -225,7 +235,7 @@ def _guest(host: Host, head: Head, address: str) -> Guest | None:
         dialect=_dialect(query, config.server.dialect),
         max_picture_bytes=config.eyes.max_picture_bytes,
     )
-    return Guest(neko, unquote(head.path.removeprefix("/ws/")), client, address)
+    return Guest(neko, unquote(head.path.removeprefix("/ws/")), name, address)
 
 
 def _dialect(query: Mapping[str, Sequence[str]], default: Dialect) -> Dialect:
@@ -259,6 +269,9 @@ async def _converse(host: Host, guest: Guest, stream: trio.abc.Stream) -> None:
                 await _welcome(host, guest, connection)
             else:
                 await _send_elsewhere(host, guest, connection)
+            # The library's reader may still be telling why it closed (1009), and ends by itself.
+            nursery.cancel_scope.deadline = trio.current_time() + GOODBYE_S
+            return
         nursery.cancel_scope.cancel("the connection is over")
 
 
@@ -270,7 +283,7 @@ async def _welcome(
     try:
         closing = await run_session(host, guest, connection)
     except* ClientTooSlow as slow:
-        log.warning("the client is too slow", reason=str(slow.exceptions[0]))
+        log.warning("the client is too slow", reason=str(_first(slow)))
         closing = Closing(1008, "messages are not read")
     finally:
         with trio.move_on_after(GOODBYE_S, shield=True):

@@ -37,7 +37,7 @@ from voicecore.errors import ClientError, ClientTooSlow, StoreError
 from voicecore.eyes.see import Sights, read_files, see
 from voicecore.host import Host
 from voicecore.mind.converse import converse
-from voicecore.mind.floor import Rules
+from voicecore.mind.floor import Surroundings
 from voicecore.mind.happenings import (
     Close,
     Disconnected,
@@ -53,7 +53,7 @@ from voicecore.mind.happenings import (
     TurnOver,
 )
 from voicecore.mind.prompt import room_for_documents
-from voicecore.mind.remember import remember
+from voicecore.mind.remember import Flush, Memory, remember
 from voicecore.mind.turn import Turn
 from voicecore.mind.turns import TurnTaking
 from voicecore.presence import Guest, Seat
@@ -86,10 +86,11 @@ class Session:
     inbox: trio.MemorySendChannel[Happening]
     frames: trio.MemoryReceiveChannel[Samples]
     recordings: trio.MemoryReceiveChannel[Recording]
-    memories: trio.MemorySendChannel[Remember | Close]
+    memories: trio.MemorySendChannel[Memory]
     taking: TurnTaking
     door: Door
     seat: Seat = attrs.field(init=False)
+    _shown_status: object = attrs.field(default=None, init=False)
     _overruns: Episodes = attrs.field(factory=lambda: Episodes(quiet_s=5.0), init=False)
 
     def emit(self, event: events.Event) -> None:
@@ -106,7 +107,12 @@ class Session:
     @seat.default
     def _seat(self) -> Seat:
         return Seat(
-            self.guest, lambda: self.taking.conversation, self.tell, self.offer, self.dismiss
+            self.guest,
+            lambda: self.taking.conversation,
+            self.tell,
+            self.offer,
+            self.dismiss,
+            self.stored,
         )
 
     def tell(self, event: events.Event) -> None:
@@ -124,7 +130,11 @@ class Session:
 
     def emit_agent_status(self) -> None:
         tools = self.host.tools_for(self.host.character(self.guest.character))
-        self.emit(events.AgentStatus(self.host.workshop.tasks(self.guest.key), tuple(tools)))
+        tasks = self.host.workshop.tasks(self.guest.key)
+        shown = (tuple(tools), tuple((task.id, task.status) for task in tasks))
+        if shown != self._shown_status:
+            self._shown_status = shown
+            self.emit(events.AgentStatus(tasks, tuple(tools)))
 
     def offer(self, happening: Happening) -> None:
         """Have the conversation take something, if it is not hopelessly behind."""
@@ -132,10 +142,13 @@ class Session:
             self.inbox.send_nowait(happening)
         except trio.WouldBlock:
             log.warning("the conversation is behind", lost=type(happening).__name__)
+        except trio.BrokenResourceError:
+            log.debug("the conversation is over", lost=type(happening).__name__)
 
     def use_character(self, name: str) -> None:
-        self.guest.character = name
-        self.emit_agent_status()
+        if name != self.guest.character:
+            self.guest.character = name
+            self.emit_agent_status()
 
     def share(self, event: events.Event) -> None:
         for other in self.host.presence.beside(self.seat):
@@ -179,17 +192,29 @@ class Session:
     async def remember(self, memory: Remember | Close) -> None:
         if isinstance(memory, Remember):
             for other in self.host.presence.beside(self.seat):
-                other.offer(Overheard(memory.message))
+                other.offer(Overheard(memory.session_id, memory.messages))
         await self.memories.send(memory)
+
+    async def stored(self) -> None:
+        """Wait until all that was said here so far is stored."""
+        flush = Flush()
+        try:
+            await self.memories.send(flush)
+        except (trio.ClosedResourceError, trio.BrokenResourceError):
+            return  # the session is ending; `Presence.settled` waits for that
+        await flush.done.wait()
 
     async def open(self, action: Open) -> None:
         """Load the conversation, and wait for the engines; then say so."""
         store, guest = self.host.store, self.guest
         me = {"character": guest.character, "client": guest.key}
         wanted = action.session_id
+        await self.stored()
         await self.host.presence.settled(self.seat)
         try:
             continued = await store.latest(**me) if wanted is None and action.latest else None
+            for other in self.host.presence.of_conversation(wanted or continued):
+                await other.stored()
             try:
                 record, created = await store.open(wanted or continued, **me)
             except StoreError as error:
@@ -225,12 +250,16 @@ class Session:
                     transcribe,
                     language=lambda: self.host.character(self.guest.character).language,
                     timeout_ms=config.stt.timeout_ms,
-                    on_guess=lambda guess, words: endpointer.learn(guess, words=words),
+                    on_guess=partial(self._learn, endpointer),
                 ),
                 utterances_out,
                 self.inbox.clone(),
                 engines.stt,
             )  # fmt: skip
+
+    def _learn(self, endpointer: Endpointer, guess: int, words: str) -> None:
+        language = self.host.character(self.guest.character).language
+        endpointer.learn(guess, words=words, language=language or self.host.config.stt.language)
 
     async def answer(self, turn: Turn, history: tuple[Message, ...]) -> None:
         await self._answering.answer(turn, history)
@@ -242,12 +271,14 @@ class Session:
 
     async def read_files(self, action: ReadFiles) -> None:
         llm = self.host.config.llm
-        room_chars = room_for_documents(budget_tokens=llm.prompt_tokens, max_tokens=llm.reply_tokens)
+        room_chars = room_for_documents(
+            budget_tokens=llm.prompt_tokens, max_tokens=llm.reply_tokens
+        )
         try:
             text, images = await read_files(
                 action.files,
                 self.host.config.eyes,
-                can_see=self.can_see(),
+                can_see=await self.can_see(),
                 room_chars=room_chars,
             )
         except ClientError as error:
@@ -255,10 +286,10 @@ class Session:
         else:
             await self.inbox.send(FilesRead(action.number, text, images))
 
-    def can_see(self) -> bool:
-        engines = self.host.room.engines
-        profile = self.host.character(self.guest.character)
-        return engines is not None and self.host.llm(engines, profile).info.sees
+    async def can_see(self) -> bool:
+        """Whether the language model takes pictures; waits until it is loaded."""
+        engines = await self.host.room.warm()
+        return self.host.llm(engines, self.host.character(self.guest.character)).info.sees
 
     @property
     def _answering(self) -> Answering:
@@ -279,7 +310,7 @@ async def run_session(
     outbox = Outbox(
         lead_ms=mouth.lead_ms if guest.wire.paced else math.inf, capacity_ms=mouth.outbox_ms
     )
-    memories_in, memories_out = trio.open_memory_channel[Remember | Close](MEMORIES)
+    memories_in, memories_out = trio.open_memory_channel[Memory](MEMORIES)
 
     def not_stored(error: StoreError) -> None:
         outbox.put(events.Problem(error.code, str(error)))
@@ -308,7 +339,7 @@ async def _converse(
     guest: Guest,
     socket: trio_websocket.WebSocketConnection,
     outbox: Outbox,
-    memories: trio.MemorySendChannel[Remember | Close],
+    memories: trio.MemorySendChannel[Memory],
 ) -> Closing:
     """The inner part: what reads, hears and thinks. Ends when the client has left."""
     config = host.config
@@ -318,7 +349,7 @@ async def _converse(
     )
     recordings_in, recordings_out = trio.open_memory_channel[Recording](RECORDING_PARTS)
     inbox_in, inbox_out = trio.open_memory_channel[Happening](INBOX)
-    taking, door, sights = TurnTaking(_rules(host, guest, outbox)), Door(), Sights()
+    taking, door, sights = TurnTaking(_surroundings(host, guest, outbox)), Door(), Sights()
     session = Session(
         host, guest, outbox, inbox_in, frames_out, recordings_out, memories, taking, door
     )
@@ -354,8 +385,8 @@ def _seated(host: Host, session: Session) -> Iterator[None]:
         host.presence.step_down(session.seat)
 
 
-def _rules(host: Host, guest: Guest, outbox: Outbox) -> Rules:
-    return Rules(
+def _surroundings(host: Host, guest: Guest, outbox: Outbox) -> Surroundings:
+    return Surroundings(
         waits_for_start=guest.wire.waits_for_start,
         now_s=trio.current_time,
         wall_s=host.wall_s,
@@ -364,5 +395,6 @@ def _rules(host: Host, guest: Guest, outbox: Outbox) -> Rules:
         max_turn_chars=host.config.ears.max_turn_chars,
         max_text_chars=host.config.server.max_text_chars,
         knows=host.knows,
+        character=lambda: guest.character,
         greeting=lambda: host.character(guest.character).greeting,
     )

@@ -22,7 +22,7 @@ CONFIG = EarsConfig(
     ],
 )  # fmt: skip
 def test_these_words_are_unfinished(words: str) -> None:
-    assert unfinished(words)
+    assert unfinished(words, "en")
 
 
 @pytest.mark.parametrize(
@@ -39,12 +39,13 @@ def test_these_words_are_unfinished(words: str) -> None:
     ],
 )
 def test_these_words_may_be_finished(words: str) -> None:
-    assert not unfinished(words)
+    assert not unfinished(words, "en")
 
 
 def test_other_languages_are_judged_by_their_marks_alone() -> None:
     assert not unfinished("Das ist an", "de")
     assert unfinished("Das ist an,", "de")
+    assert not unfinished("I want a", "")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_other_languages_are_judged_by_their_marks_alone() -> None:
 def test_the_wait_is_chosen_from_what_is_known(
     completeness: float | None, words: str | None, expected: int
 ) -> None:
-    assert Patience(CONFIG, completeness, words).endpoint_ms() == expected
+    assert Patience(CONFIG, completeness, words, "en").endpoint_ms() == expected
 
 
 class Loud:
@@ -91,7 +92,7 @@ def test_a_complete_turn_ends_early_and_an_open_one_late() -> None:
     endpointer = Endpointer(Loud(), CONFIG)
     assert silence_until_the_end(endpointer, 4, completeness=0.9) == 200
     assert silence_until_the_end(endpointer, 4, completeness=0.01) == 900
-    assert silence_until_the_end(endpointer, 4, words="I want a") == 900
+    assert silence_until_the_end(endpointer, 4, words="I want a", language="en") == 900
     assert silence_until_the_end(endpointer, 99) == 440
 
 

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
 from voicecore.audio import Samples
 from voicecore.config import EarsConfig
-from voicecore.ears.segment import Endpointer, Guess, Onset, Resumed, Segment, Speech
+from voicecore.ears.segment import (
+    Endpointer,
+    Guess,
+    Onset,
+    Resumed,
+    Segment,
+    Speech,
+    Take,
+    segment,
+)
+from voicecore.engines.fake import FakeVad
+from voicecore.mind.happenings import Happening
 
 CONFIG = EarsConfig(
     guess_ms=160, onset_ms=100, endpoint_ms=400, preroll_ms=200, max_utterance_ms=4_000
@@ -161,3 +174,32 @@ def test_frames_are_never_repeated_or_reordered_and_voiced_ones_never_lost_in_sp
             spoken = {n for n in range(begun, number) if voiced[n]}
             assert spoken <= set(heard)
     assert not speaking
+
+
+async def test_a_guess_waits_until_recognition_has_time(autojump_clock: MockClock) -> None:
+    """And is forgotten when the person goes on meanwhile."""
+    idle = False
+    offered: list[tuple[int, bool]] = []
+    frames_in, frames_out = trio.open_memory_channel[Samples](1_000)
+    takes_in, takes_out = trio.open_memory_channel[Take](4)
+    inbox_in, _inbox = trio.open_memory_channel[Happening](64)
+
+    async def recognise() -> None:
+        async for take in takes_out:
+            offered.append((take.guess, take.tentative))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(recognise)
+        nursery.start_soon(
+            segment, frames_out, takes_in, inbox_in, Endpointer(FakeVad().detector(), CONFIG),
+            lambda: idle,
+        )  # fmt: skip
+        for voiced in [True] * 20 + [False] * 10 + [True] * 20 + [False] * 10:
+            await frames_in.send(np.full(320, 8_000 * voiced, np.int16))
+            await trio.sleep(0.02)
+        assert offered == []
+        idle = True
+        await frames_in.send(np.zeros(320, np.int16))
+        await trio.sleep(0.02)
+        assert offered == [(2, True)]
+        frames_in.close()

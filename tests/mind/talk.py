@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 from voicecore import events
-from voicecore.mind.floor import Rules
+from voicecore.mind.floor import Surroundings
 from voicecore.mind.happenings import (
     Action,
     Answer,
@@ -31,7 +31,7 @@ class Talk:
         self.greeting = ""
         ids = count(1)
         self.taking = TurnTaking(
-            Rules(
+            Surroundings(
                 waits_for_start=waits_for_start,
                 now_s=lambda: 5.0,
                 wall_s=lambda: 1_000.0,
@@ -88,9 +88,10 @@ def answers(actions: list[Action]) -> list[Turn]:
 
 def remembered(actions: list[Action]) -> list[tuple[str, str, bool]]:
     return [
-        (action.message.role, action.message.content, action.message.interrupted)
+        (message.role, message.content, message.interrupted)
         for action in actions
         if isinstance(action, Remember)
+        for message in action.messages
     ]
 
 

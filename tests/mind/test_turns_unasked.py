@@ -29,6 +29,7 @@ from voicecore.mind.happenings import (
     Overheard,
     ReadFiles,
     Recite,
+    Remember,
     Seen,
     Share,
     SpeechStarted,
@@ -142,7 +143,7 @@ def test_a_message_may_say_who_is_to_answer() -> None:
 
 def test_what_another_socket_adds_is_known_here() -> None:
     talk = chat()
-    talk(Overheard(StoredMessage(role="user", content="I am Ann.", at=1.0)))
+    talk(Overheard("s1", (StoredMessage(role="user", content="I am Ann.", at=1.0),)))
     (answer,) = [a for a in talk(events.Typed("who am I")) if isinstance(a, Answer)]
     assert [message.content for message in answer.history] == ["hello", "I am Ann.", "who am I"]
 
@@ -234,7 +235,7 @@ def test_calls_and_their_results_are_kept_and_recalled() -> None:
     say(turn, "It is noon.")
     actions = talk(TurnOver(turn.id))
     assert [role for role, *_ in remembered(actions)] == ["assistant", "tool", "assistant"]
-    stored = tuple(action.message for action in actions)  # type: ignore[union-attr]
+    (stored,) = [action.messages for action in actions if isinstance(action, Remember)]
     again = Talk()
     again(events.Start("audio"))
     again.open(*stored)

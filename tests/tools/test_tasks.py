@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
 from pathlib import Path
@@ -54,6 +55,7 @@ def tool(body: Body, **fields: object) -> Tool:
 
 
 async def quick(arguments: Mapping[str, object], context: ToolContext) -> str:
+    await trio.sleep(0.2)
     context.progress(50, "half")
     return f"did {arguments['what']}"
 
@@ -63,7 +65,7 @@ async def slow(arguments: Mapping[str, object], context: ToolContext) -> str:
     return "done at last"
 
 
-async def test_a_call_is_told_of_at_each_change() -> None:
+async def test_a_call_is_told_of_at_each_change(autojump_clock: MockClock) -> None:
     b = bench()
     result = await b.workshop.run(tool(quick), {"what": "it"}, ME)
     assert result == Result("did it")
@@ -178,6 +180,73 @@ async def test_results_are_bounded_and_progress_after_the_end_is_ignored() -> No
     contexts[0].progress(1, "still here")
     assert len(b.told) == told
     assert max(progress for *_, progress in b.told) == 100
+
+
+async def test_progress_is_told_ten_times_a_second_at_most(autojump_clock: MockClock) -> None:
+    async def busy(arguments: Mapping[str, object], context: ToolContext) -> str:
+        for row in range(1_000):
+            context.progress(row / 10, "a row")
+            await trio.sleep(0.001)
+        return "done"
+
+    b = bench()
+    await b.workshop.run(tool(busy), {}, ME)
+    assert 10 <= len(b.told) <= 14
+
+
+async def test_timers_do_not_keep_other_tools_from_running(autojump_clock: MockClock) -> None:
+    b = bench(max_waiting=2)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(b.workshop.keep_open)
+        await trio.testing.wait_all_tasks_blocked()
+        timer = tool(slow, detached=True)
+        results = [await b.workshop.run(timer, {}, ME) for _ in range(3)]
+        await trio.testing.wait_all_tasks_blocked()
+        assert [result.failed for result in results] == [False, False, True]
+        assert not (await b.workshop.run(tool(quick), {"what": "it"}, ME)).failed
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("detached", [False, True])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("boom"), asyncio.CancelledError(), SystemExit(3), KeyError("x")]
+)
+async def test_whatever_a_tool_raises_is_a_result(
+    error: BaseException, detached: bool, autojump_clock: MockClock
+) -> None:
+    async def broken(arguments: Mapping[str, object], context: ToolContext) -> str:
+        raise error
+
+    b = bench()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(b.workshop.keep_open)
+        await trio.testing.wait_all_tasks_blocked()
+        await b.workshop.run(tool(broken, detached=detached), {}, ME)
+        await trio.testing.wait_all_tasks_blocked()
+        assert b.told[-1][1] == "failed"
+        assert b.workshop.tasks(ME.client) == ()
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_call_that_fails_while_it_is_cancelled_leaves_nothing(
+    autojump_clock: MockClock,
+) -> None:
+    async def clumsy(arguments: Mapping[str, object], context: ToolContext) -> str:
+        async def child() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ValueError("while cleaning up")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(child)
+        return ""
+
+    b = bench()
+    with trio.move_on_after(1):
+        await b.workshop.run(tool(clumsy), {}, ME)
+    assert b.workshop.tasks(ME.client) == ()
+    assert not b.told or b.told[-1][1] in {"cancelled", "failed"}
 
 
 async def test_each_client_has_a_folder_of_its_own_that_its_name_cannot_leave() -> None:

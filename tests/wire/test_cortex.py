@@ -302,8 +302,10 @@ def test_parts_of_a_recording_may_each_be_encoded_by_themselves(parts: list[byte
 def test_a_recording_that_ends_within_a_character_is_wrong_and_the_next_is_not() -> None:
     wire = Cortex()
     wire.decode('{"type": "audio_chunk", "data": "AAAAA"}')
-    (wrong,) = wire.decode('{"type": "audio_end"}')
-    assert isinstance(wrong, events.Wrong)
+    (end,) = wire.decode('{"type": "audio_end"}')
+    assert isinstance(end, events.ClipEnd)
+    assert end.error is not None
+    assert end.error.code == "BAD_BASE64"
     (part,) = wire.decode('{"type": "audio_chunk", "data": "AAAA", "session": "s1"}')
     assert isinstance(part, events.ClipPart)
     assert (part.data, part.session_id) == (bytes(3), "s1")

@@ -167,6 +167,9 @@ async def decode(
                         await _pass_on(piece, decoder.feed, frames, decoder)
                     continue
                 try:
+                    if part.error is not None:
+                        decoder.abandon()
+                        raise part.error
                     await _pass_on(part, decoder.close, frames, decoder)
                 except ClientError as error:
                     await frames.send(End(part.clip, error))

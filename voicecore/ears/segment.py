@@ -92,7 +92,12 @@ class Endpointer:
         self._patience = Patience(config)
 
     def learn(
-        self, guess: int, *, completeness: float | None = None, words: str | None = None
+        self,
+        guess: int,
+        *,
+        completeness: float | None = None,
+        words: str | None = None,
+        language: str = "",
     ) -> None:
         """Take what was found out about a guess; ignored if it was wrong already.
 
@@ -100,12 +105,14 @@ class Endpointer:
             guess: its number.
             completeness: 0 to 1, how complete the turn sounds.
             words: what was recognised.
+            language: of the words, an ISO 639-1 code.
         """
         if guess != self._guess or not guess:
             return
         patience = self._patience
         patience.completeness = patience.completeness if completeness is None else completeness
-        patience.words = patience.words if words is None else words
+        if words is not None:
+            patience.words, patience.language = words, language
         self._endpoint = _frames(patience.endpoint_ms())
 
     @property
@@ -207,43 +214,54 @@ async def segment(
 
     When recognition is behind this waits, the frames wait in their channel, and beyond that
     channel's bound ingest drops them with a status. ``idle`` tells whether the recogniser has
-    nothing to do for any conversation; only then is a guess offered to it. ``judge`` hears each
-    guess, and what it says decides how long to wait.
+    nothing to do for any conversation; a guess waits for that, and yields to real work. ``judge``
+    hears each guess, and what it says decides how long to wait.
     """
-    guess_s = endpointer.guess_ms / 1000
+    pending = _Pending(utterances, idle)
 
     async def hear(guess: Guess) -> None:
-        assert judge is not None
-        endpointer.learn(guess.number, completeness=await judge(guess.samples))
+        if judge is not None:
+            endpointer.learn(guess.number, completeness=await judge(guess.samples))
+
+    async def take(found: Segment) -> None:
+        now_s = trio.current_time()
+        match found:
+            case Onset():
+                await inbox.send(SpeechStarted())
+            case Resumed(guess):
+                pending.take = None
+                await inbox.send(SpeechResumed(guess))
+            case Guess(samples, guess):
+                zero_s = now_s - endpointer.guess_ms / 1000
+                pending.take = Take(
+                    samples, final=True, zero_s=zero_s, ended_s=now_s, guess=guess, tentative=True
+                )
+                judging.start_soon(hear, found)
+            case Speech(samples, final, silence_ms, guess):
+                pending.take = None
+                zero_s = now_s - silence_ms / 1000
+                await utterances.send(Take(samples, final, zero_s, now_s, guess=guess))
 
     async with trio.open_nursery() as judging:
         with frames, utterances, inbox:
             async for frame in frames:
                 for found in endpointer.feed(frame):
-                    now_s = trio.current_time()
-                    match found:
-                        case Onset():
-                            await inbox.send(SpeechStarted())
-                        case Resumed(guess):
-                            await inbox.send(SpeechResumed(guess))
-                        case Guess():
-                            _offer(found, utterances, idle, now_s - guess_s, now_s)
-                            if judge is not None:
-                                judging.start_soon(hear, found)
-                        case Speech(samples, final, silence_ms, guess):
-                            zero_s = now_s - silence_ms / 1000
-                            await utterances.send(Take(samples, final, zero_s, now_s, guess=guess))
+                    await take(found)
+                pending.offer()
         judging.cancel_scope.cancel("there is no more sound")
 
 
-def _offer(
-    guess: Guess,
-    utterances: trio.MemorySendChannel[Take],
-    idle: Callable[[], bool],
-    zero_s: float,
-    now_s: float,
-) -> None:
-    """Have a guess recognised if recognition has nothing else to do: it yields to real work."""
-    take = Take(guess.samples, True, zero_s, now_s, guess=guess.number, tentative=True)  # noqa: FBT003
-    if idle() and utterances.statistics().tasks_waiting_receive:
-        utterances.send_nowait(take)
+@attrs.define
+class _Pending:
+    """The newest guess, until recognition has time for it or it turns out to be wrong."""
+
+    utterances: trio.MemorySendChannel[Take]
+    idle: Callable[[], bool]
+    take: Take | None = None
+
+    def offer(self) -> None:
+        """Have it recognised if nobody else wants that now: a guess yields to real work."""
+        free = self.take and self.idle() and self.utterances.statistics().tasks_waiting_receive
+        if self.take and free:
+            self.utterances.send_nowait(self.take)
+            self.take = None

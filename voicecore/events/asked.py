@@ -129,6 +129,8 @@ class ClipEnd:
     """The recorded message is complete."""
 
     clip: int = 0
+    error: ClientError | None = None
+    """It is of no use: its last part could not be read."""
 
 
 @attrs.frozen

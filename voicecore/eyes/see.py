@@ -35,6 +35,8 @@ class Sights:
 
     def __init__(self) -> None:
         self._queue: deque[events.Picture | events.Typed] = deque()
+        self.cleared = 0
+        """How often; what was looked at before it happened counts no more."""
         self._news = trio.lowlevel.ParkingLot()
         self._looking = False
 
@@ -59,6 +61,11 @@ class Sights:
         self._looking = bool(self._queue)
         return self._queue.popleft() if self._queue else None
 
+    def clear(self) -> None:
+        """Forget all that waits, and what is being looked at."""
+        self._queue.clear()
+        self.cleared += 1
+
     async def wait(self) -> None:
         await self._news.park()
 
@@ -66,7 +73,7 @@ class Sights:
 class Viewer(Protocol):
     """Whom the eyes serve."""
 
-    def can_see(self) -> bool: ...
+    async def can_see(self) -> bool: ...
     def offer(self, happening: Happening, /) -> None: ...
     def emit_error(self, error: ClientError, /) -> None: ...
 
@@ -84,17 +91,24 @@ async def see(sights: Sights, viewer: Viewer, config: EyesConfig) -> None:
             case events.Typed() as typed:
                 viewer.offer(typed)
             case events.Picture(data):
-                if viewer.can_see():
-                    try:
-                        image = await trio.to_thread.run_sync(
-                            look, data, config, limiter=_THREADS, abandon_on_cancel=True
-                        )
-                        viewer.offer(Seen(image))
-                    except ClientError as error:
-                        viewer.emit_error(error)
+                if await viewer.can_see():
+                    await _look(data, sights, viewer, config)
                 elif not told:
                     told = True
                     viewer.emit_error(ClientError(CANNOT_SEE, "CANNOT_SEE"))
+
+
+async def _look(data: bytes, sights: Sights, viewer: Viewer, config: EyesConfig) -> None:
+    cleared = sights.cleared
+    try:
+        image = await trio.to_thread.run_sync(
+            look, data, config, limiter=_THREADS, abandon_on_cancel=True
+        )
+    except ClientError as error:
+        viewer.emit_error(error)
+    else:
+        if sights.cleared == cleared:
+            viewer.offer(Seen(image))
 
 
 async def read_files(

@@ -27,7 +27,7 @@ MAX_NEWS = 16
 
 
 @attrs.frozen(eq=False)
-class Rules:
+class Surroundings:
     """What a conversation needs to know of its surroundings."""
 
     waits_for_start: bool
@@ -45,6 +45,8 @@ class Rules:
     """Of a typed message."""
     knows: Callable[[str], bool] = lambda _: False
     """Whether there is a character of this name."""
+    character: Callable[[], str] = lambda: "default"
+    """Who answers now."""
     greeting: Callable[[], str] = lambda: ""
     """What the character says first."""
 
@@ -52,15 +54,15 @@ class Rules:
 class Floor:
     """The running turn of one conversation."""
 
-    def __init__(self, history: History, rules: Rules) -> None:
+    def __init__(self, history: History, around: Surroundings) -> None:
         """Begin with nobody speaking."""
         self.history = history
         self.turn: Turn | None = None
-        self.spoken_replies = rules.waits_for_start
+        self.spoken_replies = around.waits_for_start
         """Whether replies to typed messages are spoken."""
         self.picture: Image | None = None
         """What the person shows; goes with the next turn."""
-        self._is = rules
+        self._around = around
         self._news: deque[str] = deque(maxlen=MAX_NEWS)
 
     @property
@@ -89,16 +91,17 @@ class Floor:
     def guess(self, words: Words) -> Actions:
         """Begin to answer, unseen: the person has perhaps finished."""
         self.turn = self._new_turn(words.text, words.via, words)
-        self.turn.held = True
-        asked = Message("user", words.text, self._shown())
+        self.turn.held, self.turn.images = True, self._shown()
+        asked = Message("user", words.text, self.turn.images)
         yield Answer(self.turn, (*self.history.messages, asked))
 
     def release(self, turn: Turn, words: Words) -> Actions:
         """Let the prepared answer go: it answers just these words."""
         turn.held = False
         turn.spans += [span for span in words.spans if not turn.has(span.name)]
-        yield self.history.said(words.text, words.via, self._shown())
-        self.picture = None
+        yield self.history.said(words.text, words.via, turn.images)
+        if self.picture in turn.images:
+            self.picture = None  # a newer one goes with the next turn
         yield Release(turn)
 
     def recite(self, text: str, voice: str | None) -> Actions:
@@ -130,9 +133,7 @@ class Floor:
         if turn is None or turn.id != over.turn:
             return  # it was cut meanwhile
         self.turn = None
-        yield from self.history.answered(
-            turn, turn.text.strip(), interrupted=turn.problem is not None
-        )
+        yield from self._answered(turn, turn.answer, interrupted=turn.problem is not None)
 
     def cut(self, reason: str, notice: events.Event | None) -> Actions:
         """End the turn now, if there is one."""
@@ -144,9 +145,14 @@ class Floor:
             if notice is not None and not isinstance(notice, events.Activity):
                 yield Emit(notice)
             return
-        heard = turn.heard(self._is.played_ms())
+        heard = turn.heard(self._around.played_ms())[turn.settled :].strip()
         yield Cut(turn.id, notice, reason)
-        yield from self.history.answered(turn, heard, interrupted=True)
+        yield from self._answered(turn, heard, interrupted=True)
+
+    def _answered(self, turn: Turn, text: str, *, interrupted: bool) -> Actions:
+        kept = self.history.answered(turn, text, interrupted=interrupted)
+        if kept is not None:
+            yield kept
 
     def _shown(self) -> tuple[Image, ...]:
         return () if self.picture is None else (self.picture,)
@@ -154,9 +160,9 @@ class Floor:
     def _new_turn(
         self, text: str, via: Literal["voice", "text"], words: Words | None = None
     ) -> Turn:
-        now_s = self._is.now_s()
+        now_s = self._around.now_s()
         return Turn(
-            id=self._is.new_turn_id(),
+            id=self._around.new_turn_id(),
             user_text=text,
             via=via,
             spoken=via == "voice" or self.spoken_replies,

@@ -127,9 +127,10 @@ class Announced:
 
 @attrs.frozen
 class Overheard:
-    """Another socket of this conversation has added a message to it."""
+    """Another socket of this conversation has added messages to it."""
 
-    message: StoredMessage
+    session_id: str
+    messages: tuple[StoredMessage, ...]
 
 
 @attrs.frozen
@@ -248,8 +249,10 @@ class Cut:
 
 @attrs.frozen
 class Remember:
+    """Keep these messages, which belong together: all of them or none."""
+
     session_id: str
-    message: StoredMessage
+    messages: tuple[StoredMessage, ...]
 
 
 @attrs.frozen

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import Literal
 
 import attrs
@@ -12,15 +14,17 @@ from voicecore.engines.interface import CalledTool, Image, Message
 from voicecore.mind.happenings import Remember
 from voicecore.mind.turn import Turn
 from voicecore.store import SessionRecord, StoredMessage
+from voicecore.store.records import HISTORY_MESSAGES
 
 
 class History:
-    """The history of the conversation that is open. It only ever grows."""
+    """The history of the conversation that is open."""
 
     def __init__(self, wall_s: Callable[[], float]) -> None:
         """Begin with none open. ``wall_s`` gives seconds since the epoch, for what is stored."""
         self._wall_s = wall_s
         self._messages: list[Message] = []
+        self._missed: deque[tuple[str, StoredMessage]] = deque(maxlen=HISTORY_MESSAGES)
         self.session_id: str | None = None
 
     @property
@@ -29,7 +33,10 @@ class History:
 
     def open(self, record: SessionRecord) -> None:
         self.session_id = record.id
-        self._messages = [recalled(stored) for stored in record.messages]
+        missed = [one for session, one in self._missed if session == record.id]
+        new = [stored for stored in missed if stored not in record.messages]
+        self._missed.clear()
+        self._messages = whole([recalled(stored) for stored in (*record.messages, *new)])
 
     def close(self) -> None:
         self.session_id, self._messages = None, []
@@ -41,14 +48,14 @@ class History:
         assert self.session_id is not None
         if images:
             self._messages = [attrs.evolve(message, images=()) for message in self._messages]
-        self._messages.append(Message("user", text, images))
+        self._add(Message("user", text, images))
         stored = StoredMessage(role="user", content=text, at=self._wall_s(), via=via)
-        return Remember(self.session_id, stored)
+        return Remember(self.session_id, (stored,))
 
-    def answered(self, turn: Turn, text: str, *, interrupted: bool) -> list[Remember]:
+    def answered(self, turn: Turn, text: str, *, interrupted: bool) -> Remember | None:
         """Keep the tools' work, and what was heard of the reply; nothing heard is nothing said."""
         if self.session_id is None or (turn.recited and not turn.unasked):
-            return []
+            return None
         at, kept = self._wall_s(), [*turn.exchanges]
         stored = [stored_exchange(message, at, turn.via) for message in kept]
         if text:
@@ -64,12 +71,47 @@ class History:
                     tokens_out=turn.tokens_out,
                 )
             )
-        self._messages += kept
-        return [Remember(self.session_id, message) for message in stored]
+        self._add(*kept)
+        return Remember(self.session_id, tuple(stored)) if stored else None
 
-    def overheard(self, stored: StoredMessage) -> None:
-        """Take a message that another socket of this conversation has added and stored."""
-        self._messages.append(recalled(stored))
+    def overheard(self, session_id: str, messages: Sequence[StoredMessage]) -> None:
+        """Take messages that another socket has added to a conversation.
+
+        Of one that is just being opened they are kept: they may have been stored too late for it.
+        """
+        if session_id == self.session_id:
+            self._add(*map(recalled, messages))
+        else:
+            self._missed.extend((session_id, stored) for stored in messages)
+
+    def _add(self, *messages: Message) -> None:
+        """Add messages; the oldest go when there are twice as many as a conversation begins with.
+
+        A prompt is made of all of them, on the event loop: 4,000 take 27 ms.
+        """
+        self._messages += messages
+        if len(self._messages) > 2 * HISTORY_MESSAGES:
+            newest = self._messages[-HISTORY_MESSAGES:]
+            users = (i for i, message in enumerate(newest) if message.role == "user")
+            self._messages = newest[next(users, 0) :]
+
+
+def whole(messages: Sequence[Message]) -> list[Message]:
+    """Leave out calls without all their results, and results without their call.
+
+    A history that was cut, by its length or by a crash of an older release, may hold such; models
+    with tools of their own refuse it.
+    """
+    kept: list[Message] = []
+    for at, message in enumerate(messages):
+        if message.role == "tool":
+            if any(message.call_id == call.id for one in kept for call in one.calls):
+                kept.append(message)
+            continue
+        following = list(takewhile(lambda later: later.role == "tool", messages[at + 1 :]))
+        if {call.id for call in message.calls} <= {result.call_id for result in following}:
+            kept.append(message)
+    return kept
 
 
 def stored_exchange(message: Message, at: float, via: Literal["voice", "text"]) -> StoredMessage:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
+import attrs
 import structlog
 import trio
 
@@ -14,12 +16,22 @@ from voicecore.store import Store
 log = structlog.get_logger()
 
 
+@attrs.frozen(eq=False)
+class Flush:
+    """Asks to be told when all before it is stored."""
+
+    done: trio.Event = attrs.field(factory=trio.Event)
+
+
+Memory: TypeAlias = Remember | Close | Flush
+
+
 async def remember(
-    memories: trio.MemoryReceiveChannel[Remember | Close],
+    memories: trio.MemoryReceiveChannel[Memory],
     store: Store,
     on_failure: Callable[[StoreError], None],
 ) -> None:
-    """Write each message in a transaction, in order, until the channel is closed and empty.
+    """Write what belongs together in one transaction, in order, until the channel is empty.
 
     A write that fails is told once per conversation and the next one is still tried, since a full
     disk may be emptied.
@@ -28,10 +40,13 @@ async def remember(
     with memories:
         async for memory in memories:
             try:
-                if isinstance(memory, Remember):
-                    await store.append(memory.session_id, [memory.message])
-                else:
-                    await store.end(memory.session_id)
+                match memory:
+                    case Remember():
+                        await store.append(memory.session_id, memory.messages)
+                    case Close():
+                        await store.end(memory.session_id)
+                    case Flush():
+                        memory.done.set()
             except StoreError as error:
                 log.warning("a message was not stored", reason=str(error))
                 if not failed:

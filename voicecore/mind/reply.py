@@ -27,6 +27,8 @@ log = structlog.get_logger()
 TOKENS = 64
 """Half a second of a small model's text."""
 
+TOO_MANY_ROUNDS = "The language model went on calling tools and gave no answer."
+
 MAX_CALLS = 16
 """Of one round; more are refused, and the model is told."""
 
@@ -91,12 +93,14 @@ async def reply(
             if not asked or turn.problem is not None:
                 break
             if not rounds_left:
-                log.warning("the model goes on calling tools", rounds=toolbox.max_rounds)
+                turn.fail("TOOL_ROUNDS", TOO_MANY_ROUNDS)
                 break
             await released()
             if turn.text and not turn.text.endswith("\n"):
                 await say(voice, "\n")  # what was said so far is spoken while the tools work
-            turn.exchanges += await _use(asked, voice, toolbox)
+            said = turn.answer
+            turn.exchanges += await _use(asked, said, voice, toolbox)
+            turn.settled = len(turn.text)
         voice.emit(ReplyTextComplete(turn.id))
 
 
@@ -173,8 +177,11 @@ class Asked:
         return cls(call, arguments)
 
 
-async def _use(asked: Sequence[Asked], voice: Voice, toolbox: Toolbox) -> list[Message]:
-    """Run the calls of one round side by side; return them and their results as messages."""
+async def _use(asked: Sequence[Asked], said: str, voice: Voice, toolbox: Toolbox) -> list[Message]:
+    """Run the calls of one round side by side; return them and their results as messages.
+
+    ``said`` is what the model wrote before it called.
+    """
     results: dict[int, Result] = {}
 
     async def work(index: int, one: Asked) -> None:
@@ -188,7 +195,7 @@ async def _use(asked: Sequence[Asked], voice: Voice, toolbox: Toolbox) -> list[M
         waiting.cancel_scope.cancel("the tools are done")
     refused = Result(f"Only {MAX_CALLS} calls at once are run; this one was not.", failed=True)
     return [
-        Message("assistant", "", calls=tuple(one.call for one in asked)),
+        Message("assistant", said, calls=tuple(one.call for one in asked)),
         *(
             Message("tool", results.get(index, refused).text, call_id=one.call.id)
             for index, one in enumerate(asked)

@@ -76,6 +76,10 @@ class Turn:
     """None until it was told to the client."""
     exchanges: list[Message] = attrs.field(factory=list)
     """Tools that were called and their results, as messages."""
+    settled: int = 0
+    """Characters of ``text`` that stand in the exchanges, or were said while the tools worked."""
+    images: tuple[Image, ...] = ()
+    """What the person showed with their words."""
     problem: str | None = None
     """Why the reply is incomplete, for the person; None while all is well."""
     problem_code: str = ""
@@ -91,6 +95,11 @@ class Turn:
         """Note the first thing that went wrong; later ones are its consequences."""
         if self.problem is None:
             self.problem_code, self.problem = code, problem
+
+    @property
+    def answer(self) -> str:
+        """The reply itself: what was said since the last tool was called."""
+        return self.text[self.settled :].strip()
 
     def foresaw(self, words: Words) -> bool:
         """Whether it is a guess that answers just these words."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from voicecore import events
-from voicecore.mind.floor import Actions, Floor, Rules
+from voicecore.mind.attached import Attached
+from voicecore.mind.floor import Actions, Floor, Surroundings
 from voicecore.mind.happenings import (
     Action,
     Announced,
@@ -26,13 +27,11 @@ from voicecore.mind.happenings import (
     OpenFailed,
     Overheard,
     Phase,
-    ReadFiles,
     Seen,
     Share,
     SpeechResumed,
     SpeechStarted,
     StopOpening,
-    StopReading,
     TurnOver,
     UseCharacter,
 )
@@ -40,6 +39,7 @@ from voicecore.mind.history import History
 from voicecore.mind.openmic import OpenMic
 from voicecore.mind.pieces import Clips
 from voicecore.mind.turn import Turn, Words
+from voicecore.store import SessionRecord
 
 BUSY = "A turn is already in progress — wait for it to finish"  # wire.md 2.1, word for word
 TOO_MANY = "Too many messages before the session started; this one was not kept."
@@ -50,21 +50,22 @@ MAX_WAITING_TEXTS = 16
 class TurnTaking:
     """The state of one conversation. Not to be shared: one task feeds it."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, around: Surroundings) -> None:
         """Begin with no conversation."""
-        self._is = rules
+        self._around = around
         self.phase = Phase.IDLE
         self.clips = Clips()
-        self._history = History(rules.wall_s)
-        self._floor = Floor(self._history, rules)
-        self._mic = OpenMic(self._floor, rules.max_turn_chars)
+        self._history = History(around.wall_s)
+        self._floor = Floor(self._history, around)
+        self._mic = OpenMic(self._floor, around.max_turn_chars)
         self._mode: events.InputMode = "audio"
         self._starting = False
         self._opening = 0  # number of the newest
         self._opening_id: str | None = None
         self._kept: list[Words] = []  # to be answered when the conversation is open
-        self._readings = 0
-        self._reading: events.Typed | None = None  # its files are being read
+        self._attached = Attached()
+        self._chosen = False  # the client has said which character is to answer
+        self._greeted = False
         self._rules: dict[type, Callable[..., Actions]] = {
             events.Start: self._start,
             events.Pause: self._pause,
@@ -87,7 +88,7 @@ class TurnTaking:
             TurnOver: self._turn_over,
             Seen: self._seen,
             FilesRead: self._files_read,
-            FilesFailed: self._files_failed,
+            FilesFailed: self._attached.failed,
             Announced: self._announced,
             Overheard: self._overheard,
             Disconnected: lambda _: self._floor.cut("the client left", None),
@@ -100,7 +101,9 @@ class TurnTaking:
 
     @property
     def conversation(self) -> str | None:
-        """The id of the conversation that is open."""
+        """The id of the conversation that is open, or being opened."""
+        if self.phase is Phase.OPENING and self._opening_id is not None:
+            return self._opening_id
         return self._history.session_id
 
     @property
@@ -110,7 +113,7 @@ class TurnTaking:
 
     def begin(self) -> list[Action]:
         """Say what is to be done on connecting."""
-        return [] if self._is.waits_for_start else list(self._mic.listen())
+        return [] if self._around.waits_for_start else list(self._mic.listen())
 
     def feed(self, happening: Happening) -> list[Action]:
         """Take what happened; say what is to be done, in order."""
@@ -152,6 +155,7 @@ class TurnTaking:
         yield from self._stop_opening()
         yield from self._deafen()
         self.phase, self._starting = Phase.PAUSED, False
+        self._floor.picture = None
         self._kept.clear()
 
     def _deafen(self) -> Actions:
@@ -175,11 +179,11 @@ class TurnTaking:
     def _opened(self, opened: Opened) -> Actions:
         if opened.number != self._opening:
             return
-        changed = self._history.session_id != opened.record.id
-        self._history.open(opened.record)
-        self.phase = Phase.ACTIVE
-        if changed:
-            yield Emit(events.ConversationOpened(opened.record.id, opened.record.character))
+        record, self.phase = opened.record, Phase.ACTIVE
+        if self._history.session_id != record.id:
+            self._floor.picture, self._greeted = None, False
+            yield from self._tell_of(record)
+        self._history.open(record)
         yield from self._mic.listen()
         if self._starting:
             self._starting = False
@@ -192,12 +196,25 @@ class TurnTaking:
             yield from self._take(words, "a typed message")
         yield from self._speak_news()
 
+    def _tell_of(self, record: SessionRecord) -> Actions:
+        """Say which conversation is open, and who answers in it.
+
+        Whom it was begun with, unless the client has chosen another.
+        """
+        name = self._around.character()
+        if not self._chosen and self._around.knows(record.character):
+            name = record.character
+            yield UseCharacter(name)
+        yield Emit(events.ConversationOpened(record.id, name))
+
     def _open_failed(self, failed: OpenFailed) -> Actions:
         if failed.number != self._opening:
             return
         self.phase = Phase.IDLE if self._history.session_id is None else Phase.ACTIVE
         self._kept.clear()
         yield Emit(events.Problem(failed.code, failed.message))
+        if self.phase is Phase.ACTIVE:
+            yield from self._mic.listen()
         if self._starting:
             self._starting = False
             yield Emit(events.StartFailed(self._mode))
@@ -210,26 +227,27 @@ class TurnTaking:
         if (problem := self._refusal(typed)) is not None:
             yield Emit(problem)
             return
-        if typed.agent_id is not None:
-            yield UseCharacter(typed.agent_id)
         if typed.files:
-            self._readings, self._reading = self._readings + 1, typed
-            yield ReadFiles(typed.files, self._readings)
+            yield from self._attached.read(typed)
         else:
-            words = Words(typed.text, "text", self._is.now_s())
-            yield from self._take(words, "a typed message", typed.session_id)
+            yield from self._take_typed(typed, Words(typed.text, "text", self._around.now_s()))
+
+    def _take_typed(self, typed: events.Typed, words: Words) -> Actions:
+        if typed.agent_id is not None:
+            self._chosen = True
+            yield UseCharacter(typed.agent_id)
+        yield from self._take(words, "a typed message", typed.session_id)
 
     def _refusal(self, typed: events.Typed) -> events.Problem | None:
         if not typed.text.strip() and not typed.files:
             return events.Problem("EMPTY_MESSAGE", "Empty message")
-        if len(typed.text) > self._is.max_text_chars:
-            problem = (
-                f"The text has {len(typed.text)} characters; {self._is.max_text_chars} are allowed."
-            )
+        if len(typed.text) > self._around.max_text_chars:
+            most = self._around.max_text_chars
+            problem = f"The text has {len(typed.text)} characters; {most} are allowed."
             return events.Problem("TEXT_TOO_LONG", problem)
         if not typed.barge_in and self._busy():
             return events.Problem("TURN_IN_PROGRESS", BUSY)
-        if typed.agent_id is not None and not self._is.knows(typed.agent_id):
+        if typed.agent_id is not None and not self._around.knows(typed.agent_id):
             return self._unknown(typed.agent_id)
         return None
 
@@ -238,26 +256,13 @@ class TurnTaking:
         return events.Problem("UNKNOWN_CHARACTER", f'Agent "{agent_id[:64]}" not found')
 
     def _busy(self) -> bool:
-        return self._floor.busy or bool(self._kept) or self._reading is not None
+        return self._floor.busy or bool(self._kept) or self._attached.waits
 
     def _files_read(self, read: FilesRead) -> Actions:
-        typed = self._reading
-        if typed is None or read.number != self._readings:
-            return  # stopped meanwhile
-        self._reading = None
-        text = "\n\n".join(filter(None, (read.text, typed.text)))
-        words = Words(text, "text", self._is.now_s(), images=read.images)
-        yield from self._take(words, "a typed message", typed.session_id)
-
-    def _files_failed(self, failed: FilesFailed) -> Actions:
-        if self._reading is not None and failed.number == self._readings:
-            self._reading = None
-            yield Emit(events.Problem(failed.code, failed.message))
-
-    def _stop_reading(self) -> Actions:
-        if self._reading is not None:
-            self._reading = None
-            yield StopReading()
+        if (typed := self._attached.done(read)) is not None:
+            text = "\n\n".join(filter(None, (read.text, typed.text)))
+            words = Words(text, "text", self._around.now_s(), images=read.images)
+            yield from self._take_typed(typed, words)
 
     def _take(self, words: Words, why: str, session_id: str | None = None) -> Actions:
         """Answer the words: now, or once the conversation they belong to is open."""
@@ -273,7 +278,7 @@ class TurnTaking:
         else:
             self._kept.append(words)
             opening = self.phase is Phase.OPENING and session_id in {None, self._opening_id}
-            if not opening and not self._is.waits_for_start:
+            if not opening and not self._around.waits_for_start:
                 yield from self._stop_opening()
                 yield from self._open(session_id, latest=False)
 
@@ -317,17 +322,19 @@ class TurnTaking:
         if failed.clip:
             self.clips.fail(failed.clip)
         elif failed.final and self.phase is Phase.ACTIVE:
-            words = yield from self._mic.utterance_over(self._is.now_s())
+            words = yield from self._mic.utterance_over(self._around.now_s())
             yield from self._answer_speech(words)
 
     def _seen(self, seen: Seen) -> Actions:
-        self._floor.picture = seen.image
+        if self.phase is not Phase.PAUSED:
+            self._floor.picture = seen.image
         yield from ()
 
     # --- smaller wishes ---
 
     def _select(self, select: events.SelectAgent) -> Actions:
-        if self._is.knows(select.agent_id):
+        if self._around.knows(select.agent_id):
+            self._chosen = True
             yield UseCharacter(select.agent_id)
             yield Emit(events.CharacterSelected(select.agent_id))
         else:
@@ -354,8 +361,11 @@ class TurnTaking:
     # --- what the host says of its own accord ---
 
     def _greet(self) -> Actions:
-        if self.phase is Phase.ACTIVE and not self._history.messages and not self._busy():
-            self._floor.add_news(self._is.greeting())
+        new = not self._history.messages and not self._greeted
+        if self.phase is Phase.ACTIVE and new and not self._busy():
+            greeting = self._around.greeting()
+            self._greeted = bool(greeting)
+            self._floor.add_news(greeting)
             yield from self._speak_news()
 
     def _announced(self, announced: Announced) -> Actions:
@@ -363,8 +373,7 @@ class TurnTaking:
         yield from self._speak_news()
 
     def _overheard(self, overheard: Overheard) -> Actions:
-        if self._history.session_id is not None:
-            self._history.overheard(overheard.message)
+        self._history.overheard(overheard.session_id, overheard.messages)
         yield from ()
 
     def _speak_news(self) -> Actions:
@@ -384,7 +393,7 @@ class TurnTaking:
         """End the turn, and what would become one; tell the client once."""
         self._kept.clear()
         self.clips.forget()
-        yield from self._stop_reading()
+        yield from self._attached.stop()
         if self._floor.turn is None:
             yield Emit(events.Stopped())
         yield from self._floor.cut(reason, events.Stopped())

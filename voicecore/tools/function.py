@@ -6,6 +6,7 @@ annotated `ToolContext` gets the context; the model knows nothing of it.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +29,9 @@ log = structlog.get_logger()
 THREADS = 4
 """Calls of one synchronous tool that run at once; more wait. A thread whose call was cancelled
 keeps its place until it is done, so a function that hangs fills its own places and no other's."""
+
+OUTSIDERS = (asyncio.CancelledError, GeneratorExit)
+"""Not errors to Python, and not ours: they would end the conversation as if it were cancelled."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # what OpenAI-compatible servers take
 _OPTIONS = "_voicecore_tool"
@@ -215,6 +219,8 @@ def foreign(what: str, error: type[VoicecoreError]) -> Iterator[None]:
     except BaseExceptionGroup as group:
         # A cancellation goes on alone; nobody waits for what failed besides.
         raise group.split(Exception)[1] or group from None
+    except OUTSIDERS as exc:
+        raise error(f"{what}: {type(exc).__name__}") from exc
 
 
 def _first(error: Exception) -> Exception:

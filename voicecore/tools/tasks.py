@@ -7,7 +7,7 @@ the host, until it is done or the host stops.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias
@@ -18,9 +18,13 @@ import trio
 
 from voicecore import events
 from voicecore.config import ToolsConfig
+from voicecore.tools.function import foreign
 from voicecore.tools.tool import Tool, ToolContext, ToolError
 
 log = structlog.get_logger()
+
+PROGRESS_PERIOD_S = 0.1
+"""Between two messages about one task's progress; a page shows no more anyway."""
 
 MAX_DETAIL_CHARS = 200
 """Of what a task says about itself, in the messages about it."""
@@ -68,6 +72,7 @@ class _Bench:
 
     running: trio.Semaphore
     tasks: dict[str, events.Task] = attrs.field(factory=dict)
+    detached: set[str] = attrs.field(factory=set)
 
 
 class Workshop:
@@ -103,25 +108,41 @@ class Workshop:
         **Cancellation** cancels the call, unless it is detached.
         """
         try:
-            checked = tool.check(arguments)
-            begun = tool.started(checked) if tool.started else f"{tool.name} has begun."
+            with foreign(f"{tool.name} failed", ToolError):
+                checked = tool.check(arguments)
+                begun = tool.started(checked) if tool.started else f"{tool.name} has begun."
         except ToolError as error:
             self._around.observe(tool.name, "refused", 0.0)
             return Result(self._bounded(str(error)), failed=True)
-        if len(self.tasks(caller.client)) >= self.config.max_waiting:
+        if self._full(tool, caller):
             text = f"{self.config.max_waiting} calls wait or run already; wait until one is done."
             return Result(text, failed=True)
         if not tool.detached:
             return await self._work(tool, checked, caller)
         if self._nursery is None:
             return Result("The host is about to stop; nothing new is begun.", failed=True)
-        self._nursery.start_soon(self._work_detached, tool, checked, caller)
+        await self._nursery.start(self._work_detached, tool, checked, caller)
         return Result(begun)
 
+    def _full(self, tool: Tool, caller: Caller) -> bool:
+        """Detached calls are counted apart: with many timers set, one can still ask the time."""
+        bench = self._benches.get(caller.client)
+        if bench is None:
+            return False
+        detached = len(bench.detached)
+        here = detached if tool.detached else len(bench.tasks) - detached
+        return here >= self.config.max_waiting
+
     async def _work_detached(
-        self, tool: Tool, arguments: Mapping[str, object], caller: Caller
+        self,
+        tool: Tool,
+        arguments: Mapping[str, object],
+        caller: Caller,
+        task_status: trio.TaskStatus[None],
     ) -> None:
-        result = await self._work(tool, arguments, caller)
+        with self._listed(tool, caller) as report:
+            task_status.started()
+            result = await self._perform(tool, arguments, caller, report)
         if result.text:
             status: events.TaskStatus = "failed" if result.failed else "completed"
             news = events.Notification(result.text, tool.name, status)
@@ -129,23 +150,28 @@ class Workshop:
 
     async def _work(self, tool: Tool, arguments: Mapping[str, object], caller: Caller) -> Result:
         with self._listed(tool, caller) as report:
-            bench = self._benches[caller.client]
-            async with nullcontext() if tool.detached else bench.running:
-                report("running", 0.0, "")
-                timeout_ms = tool.timeout_ms or self.config.timeout_ms
-                context = self._context(tool, caller, report)
-                try:
-                    with trio.fail_after(timeout_ms / 1000):
-                        text = await tool.call(arguments, context)
-                except trio.TooSlowError:
-                    problem = f"{tool.name} took longer than {timeout_ms / 1000:g} s; given up."
-                    report("failed", None, problem)
-                    return Result(problem, failed=True)
-                except ToolError as error:
-                    report("failed", None, str(error))
-                    return Result(self._bounded(str(error)), failed=True)
-            report("completed", 100.0, "")
-            return Result(self._bounded(text))
+            async with self._benches[caller.client].running:
+                return await self._perform(tool, arguments, caller, report)
+
+    async def _perform(
+        self, tool: Tool, arguments: Mapping[str, object], caller: Caller, report: Report
+    ) -> Result:
+        report("running", 0.0, "")
+        timeout_ms = tool.timeout_ms or self.config.timeout_ms
+        context = self._context(tool, caller, report)
+        text, problem = "", None
+        try:
+            with trio.fail_after(timeout_ms / 1000), foreign(f"{tool.name} failed", ToolError):
+                text = await tool.call(arguments, context)
+        except trio.TooSlowError:
+            problem = f"{tool.name} took longer than {timeout_ms / 1000:g} s; given up."
+        except ToolError as error:
+            problem = str(error)
+        if problem is not None:
+            report("failed", None, problem)
+            return Result(self._bounded(problem), failed=True)
+        report("completed", 100.0, "")
+        return Result(self._bounded(text))
 
     @contextmanager
     def _listed(self, tool: Tool, caller: Caller) -> Iterator[Report]:
@@ -154,31 +180,36 @@ class Workshop:
             caller.client, _Bench(trio.Semaphore(self.config.max_running))
         )
         task = events.Task(self._around.new_id(), tool.name, "queued")
-        begun_s = trio.current_time()
+        begun_s = told_s = trio.current_time()
+        if tool.detached:
+            bench.detached.add(task.id)
 
         def report(status: events.TaskStatus, progress: float | None, detail: str) -> None:
-            nonlocal task
-            if not task.active:
+            nonlocal task, told_s
+            before = task
+            if not before.active:
                 return  # a tool that tells of its progress after its end
             task = attrs.evolve(
-                task,
+                before,
                 status=status,
-                progress=task.progress if progress is None else progress,
+                progress=before.progress if progress is None else progress,
                 detail=detail[:MAX_DETAIL_CHARS],
             )
-            if task.active:
-                bench.tasks[task.id] = task
-            else:
-                bench.tasks.pop(task.id, None)
-            self._around.tell(caller.client, events.TaskChanged(task))
+            bench.tasks[task.id] = task
+            if not task.active:
+                del bench.tasks[task.id]
+            now_s = trio.current_time()
+            first = status != before.status or task == before
+            if first or now_s - told_s >= PROGRESS_PERIOD_S:
+                told_s = now_s
+                self._around.tell(caller.client, events.TaskChanged(task))
 
         report("queued", 0.0, "")
         try:
             yield report
-        except trio.Cancelled:
-            report("cancelled", None, "")
-            raise
         finally:
+            report("cancelled", None, "")  # unless it has ended otherwise
+            bench.detached.discard(task.id)
             log.info("tool called", tool=tool.name, end=task.status)
             self._around.observe(tool.name, task.status, trio.current_time() - begun_s)
             if not bench.tasks:

@@ -156,7 +156,10 @@ class Cortex:
 
     def _audio_end(self, message: Json) -> list[Command]:
         del message
-        rest = self._recording.close()
+        try:
+            rest = self._recording.close()
+        except ClientError as error:
+            return [events.ClipEnd(error=error)]
         return [*([events.ClipPart(rest)] if rest else []), events.ClipEnd()]
 
     def _speak(self, message: Json) -> list[Command]:
@@ -176,6 +179,8 @@ class Cortex:
         """Write one event; those this protocol does not tell become nothing."""
         if isinstance(event, events.Timeline):
             return self._timeline(event)
+        if isinstance(event, events.ReplyText) and event.unasked:
+            return []  # a chunk belongs to a turn that was asked for; `agent_notification` tells it
         encoder = self._encoders.get(type(event))
         return [dump(**encoder(event))] if encoder else []
 

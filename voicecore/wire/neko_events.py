@@ -123,7 +123,7 @@ class NekoEvents:
             text=event.delta,
             isNewMessage=is_new,
             turn_id=event.turn,
-            request_id=self._answered,
+            request_id=None if event.unasked else self._answered,
         )
 
     def _sound(self, event: events.ReplySound) -> Iterator[str | bytes]:

@@ -17,7 +17,7 @@ import attrs
 import trio
 
 from voicecore.errors import ClientTooSlow
-from voicecore.events import Event, PhraseStarted, ReplySound, TurnDone
+from voicecore.events import Event, PhraseStarted, ReplySound, Touched, TurnDone
 
 MAX_CONTROL_EVENTS = 2_000
 """More than a whole reply's deltas (`llm.max_tokens`) and many pongs; each is under a few kB. A
@@ -27,7 +27,8 @@ _Paced = ReplySound | PhraseStarted | TurnDone
 
 
 def _turn_of(event: Event) -> str | None:
-    return getattr(event, "turn", None)
+    """The turn it is a part of."""
+    return None if isinstance(event, Touched) else getattr(event, "turn", None)
 
 
 @attrs.define
@@ -109,9 +110,14 @@ class Outbox:
     def put(self, event: Event) -> None:
         """Queue a control event; it is sent before any sound.
 
+        One of a turn that is no longer live is dropped: a turn that was cut may say one more thing
+        before its task ends.
+
         Raises:
             ClientTooSlow: the client has stopped reading.
         """
+        if _turn_of(event) not in {None, self._live}:
+            return
         waiting = len(self._control) + len(self._held or ())
         if waiting >= MAX_CONTROL_EVENTS:
             raise ClientTooSlow(
