@@ -20,11 +20,13 @@ from voicecore.config import CharacterConfig, Config
 from voicecore.engines import Engines
 from voicecore.engines.fake import FakeEngine, FakeVad, fake_llm, fake_stt, fake_tts, tone
 from voicecore.engines.interface import (
+    Completeness,
     LlmChunk,
     Prompt,
     SpeechChunk,
     SpeechRequest,
     Transcript,
+    TurnSound,
     Utterance,
 )
 from voicecore.host import EngineRoom, Host
@@ -45,8 +47,10 @@ class Fakes:
     llm: FakeEngine[Prompt, LlmChunk] = attrs.field(factory=fake_llm)
     tts: FakeEngine[SpeechRequest, SpeechChunk] = attrs.field(factory=fake_tts)
 
+    turn: FakeEngine[TurnSound, Completeness] | None = None
+
     def engines(self) -> Engines:
-        return Engines(FakeVad(), self.stt, self.llm, self.tts)
+        return Engines(FakeVad(), self.stt, self.llm, self.tts, turn=self.turn)
 
     def listening(self) -> int:
         """Streams still being listened to: none may be left after a cancel."""

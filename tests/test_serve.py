@@ -23,6 +23,8 @@ engine = "fake"
 engine = "fake"
 [vad]
 engine = "fake"
+[turn]
+engine = "fake"
 [logs]
 format = "json"
 [paths]

@@ -51,6 +51,9 @@ class ServerConfig:
     allowed_origins: tuple[str, ...] = ()
     """Web origins besides the host's own that may connect (``*`` for any). Programs that send no
     Origin header always may."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names under which pages of this host itself may be opened, besides ``localhost``, the
+    machine's name and every address: a name that others own could point here."""
 
 
 @attrs.frozen(kw_only=True)
@@ -85,9 +88,11 @@ class EarsConfig:
     """Silence that ends a turn that sounds complete (`turn.engine`)."""
     endpoint_open_ms: int = attrs.field(default=900, validator=gt(0))
     """Silence that ends a turn that sounds open, or whose last word begins something."""
-    complete_from: float = attrs.field(default=0.5, validator=[gt(0), le(1)])
+    judge_ms: int = attrs.field(default=100, validator=gt(0))
+    """Silence after which the turn engine is asked."""
+    complete_from: float = attrs.field(default=0.9, validator=[gt(0), le(1)])
     """The turn engine's probability from which a turn sounds complete."""
-    open_until: float = attrs.field(default=0.1, validator=[ge(0), le(1)])
+    open_until: float = attrs.field(default=0.3, validator=[ge(0), le(1)])
     """The turn engine's probability up to which a turn sounds open."""
     max_utterance_ms: int = attrs.field(default=20_000, validator=[gt(1_000), le(28_000)])
     """Longer speech is cut here and recognised in pieces of one turn. Whisper's window is 30 s."""
@@ -171,8 +176,7 @@ class LlmConfig(EngineConfig):
     repeat_penalty: float = attrs.field(default=1.0, validator=gt(0))
     """llama only."""
     max_tokens: int = attrs.field(default=0, validator=ge(0))
-    """Of one reply, which is cut off there. 0: 96 for ``llama``; 400 otherwise, since a call of a
-    tool counts as a part of the reply."""
+    """Of one reply, calls of tools included. 0: 96 for ``llama``, 400 otherwise."""
     context_tokens: int = attrs.field(default=0, validator=ge(0))
     """Of one conversation: prompt and reply together. The oldest turns are left out beyond it. 0:
     2048 for ``llama``, whose memory it takes; 8192 otherwise, with room for tools and files."""
@@ -286,8 +290,7 @@ class ToolsConfig:
     functions: tuple[str, ...] = ()
     """Python functions of your own, as ``package.module:function``."""
     allow: tuple[str, ...] = ()
-    """Dangerous tools that may be used all the same, by name (those of MCP servers as
-    ``SERVER/TOOL``); without this they are off."""
+    """Dangerous tools that may be used, by name (those of MCP servers as ``SERVER/TOOL``)."""
     deny: tuple[str, ...] = ()
     """Tools nobody may use, by name; ``*`` for all."""
     timeout_ms: int = attrs.field(default=30_000, validator=gt(0))
@@ -323,7 +326,7 @@ class McpServerConfig:
     dangerous: bool = True
     """Its tools must be allowed by name (``tools.allow``). False trusts them all."""
     start_timeout_ms: int = attrs.field(default=10_000, validator=gt(0))
-    """For it to start and list its tools; the host runs without it beyond."""
+    """For it to start and list its tools; beyond, the host runs without it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -340,7 +343,7 @@ class PriceConfig:
 class OwnModelConfig:
     """A model of your own: where it is, on disk or on the web, and what it is for."""
 
-    kind: Literal["stt", "llm", "tts", "vad"]
+    kind: Literal["stt", "llm", "tts", "vad", "turn"]
     """What it is for."""
     path: Path | None = None
     """The file, or the folder, that holds it."""
@@ -372,6 +375,7 @@ class Config:
     paths: PathsConfig = attrs.field(factory=PathsConfig)
     ears: EarsConfig = attrs.field(factory=EarsConfig)
     vad: VadConfig = attrs.field(factory=VadConfig)
+    turn: TurnConfig = attrs.field(factory=TurnConfig)
     stt: SttConfig = attrs.field(factory=SttConfig)
     llm: LlmConfig = attrs.field(factory=LlmConfig)
     tts: TtsConfig = attrs.field(factory=TtsConfig)
@@ -392,4 +396,5 @@ class Config:
     def cost_usd(self, model: str, tokens_in: int, tokens_out: int) -> float:
         """What a turn of this model costs; nothing if it has no price."""
         price = self.prices.get(model, PriceConfig())
-        return (tokens_in * price.in_per_million + tokens_out * price.out_per_million) / 1_000_000
+        millionths = tokens_in * price.in_per_million + tokens_out * price.out_per_million
+        return millionths / 1_000_000

@@ -132,14 +132,8 @@ class Inlets:
                 self.outbox.put(events.Problem(error.code, str(error)))
             case events.Ignored():
                 pass
-            case events.ClipPart():
-                self._session_id = command.session_id or self._session_id
+            case events.ClipPart() | events.ClipEnd():
                 self._record(attrs.evolve(command, clip=self._clip))
-            case events.ClipEnd():
-                self._record(attrs.evolve(command, clip=self._clip))
-                if not self._spoilt:
-                    self.taking.clips.sent(self._clip, self._session_id)
-                self._clip, self._spoilt, self._session_id = self._clip + 1, False, None
             case events.Picture():
                 if self.taking.wants_sound:
                     self.sights.put(command)
@@ -150,9 +144,16 @@ class Inlets:
                 self._offer(command)
 
     def _record(self, part: Recording) -> None:
+        """Take a part of a recording, or its end; after it the next one begins."""
         if not self._spoilt and not self.spool.put(part):
             self._spoilt = True
             self._refuse()
+        if isinstance(part, events.ClipPart):
+            self._session_id = part.session_id or self._session_id
+            return
+        if not self._spoilt:
+            self.taking.clips.sent(self._clip, self._session_id)
+        self._clip, self._spoilt, self._session_id = self._clip + 1, False, None
 
     def _offer(self, command: Happening) -> None:
         try:

@@ -1,7 +1,7 @@
 """One conversation: every channel is opened here, every task started here.
 
-    socket → read ─┬→ ingest → segment ─┬→ transcribe ─┐
-                   ├→ recordings ───────┘              │
+    socket → read ─┬→ ingest → hearing (hearing.py) ───┐
+                   ├→ recordings ──┘                   │
                    ├→ pictures → see ──────────────────┤
                    └───────── commands ───────────→ converse
                                                        │ a turn, one cancel scope (answering.py)
@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import attrs
 import structlog
@@ -28,13 +27,11 @@ from voicecore import events
 from voicecore.answering import Answering
 from voicecore.audio import Pcm, Samples
 from voicecore.ears.ingest import ingest
-from voicecore.ears.recording import Recording, record
-from voicecore.ears.segment import Endpointer, Take, segment
-from voicecore.ears.transcribe import transcribe
-from voicecore.engines import idle
+from voicecore.ears.recording import Recording
 from voicecore.engines.interface import VAD_FRAME_MS, Message
 from voicecore.errors import ClientError, ClientTooSlow, StoreError
 from voicecore.eyes.see import Sights, read_files, see
+from voicecore.hearing import Hearing
 from voicecore.host import Host
 from voicecore.mind.converse import converse
 from voicecore.mind.floor import Surroundings
@@ -53,11 +50,12 @@ from voicecore.mind.happenings import (
     TurnOver,
 )
 from voicecore.mind.prompt import room_for_documents
-from voicecore.mind.remember import Flush, Memory, remember
+from voicecore.mind.remember import Flush, Memory, Note, remember
 from voicecore.mind.turn import Turn
 from voicecore.mind.turns import TurnTaking
 from voicecore.presence import Guest, Seat
 from voicecore.reception import Closing, Door, Episodes, Inlets, receive
+from voicecore.store.records import JsonValue
 from voicecore.wire.outbox import Outbox
 from voicecore.wire.write import write
 
@@ -68,8 +66,6 @@ SOUND = 16
 """Microphone messages; ingest takes them at once and never waits."""
 RECORDING_PARTS = 64
 """Parts of recorded messages, each at most 256 kB (`wire.cortex`): 16 MB."""
-UTTERANCES = 4
-"""Utterances waiting for recognition: 80 s of speech at most, 2.6 MB."""
 INBOX = 64
 """Happenings; the conversation handles one in microseconds."""
 MEMORIES = 256
@@ -98,6 +94,7 @@ class Session:
             case events.Problem():
                 self.host.metrics.problems.labels(event.code).inc()
                 log.info("problem", code=event.code)
+                self._note("problem", code=event.code)
             case events.ConversationOpened():
                 structlog.contextvars.bind_contextvars(session=event.session_id)
             case events.UserWords() if self.host.config.logs.content:
@@ -169,6 +166,17 @@ class Session:
         dropped_ms = self.outbox.interrupt(notice)
         self.host.metrics.turns.labels(self.guest.wire.name, "interrupted").inc()
         log.info("interrupted", turn=turn, dropped_ms=round(dropped_ms))
+        kind = "stopped" if isinstance(notice, events.Stopped) else "interrupted"
+        self._note(kind, turn=turn, dropped_ms=round(dropped_ms))
+
+    def _note(self, kind: str, **detail: JsonValue) -> None:
+        """Keep in the conversation's file that something happened, if the disk keeps up."""
+        session_id = self.taking.conversation
+        if session_id is not None:
+            try:
+                self.memories.send_nowait(Note(session_id, kind, detail))
+            except (trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
+                log.debug("an event was not kept", kind=kind)
 
     def emit_error(self, error: ClientError) -> None:
         self.emit(events.Problem(error.code, str(error)))
@@ -232,34 +240,8 @@ class Session:
 
     async def listen(self) -> None:
         """The ears: frames and recordings to words."""
-        engines = await self.host.room.warm()
-        config = self.host.config
-        endpointer = Endpointer(engines.vad.detector(), config.ears)
-        utterances_in, utterances_out = trio.open_memory_channel[Take](UTTERANCES)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(
-                segment, self.frames.clone(), utterances_in.clone(), self.inbox.clone(), endpointer,
-                lambda: idle(engines.stt),
-            )  # fmt: skip
-            nursery.start_soon(
-                record, self.recordings.clone(), utterances_in, self.inbox.clone(), config.ears,
-                engines.vad.detector(),
-            )  # fmt: skip
-            nursery.start_soon(
-                partial(
-                    transcribe,
-                    language=lambda: self.host.character(self.guest.character).language,
-                    timeout_ms=config.stt.timeout_ms,
-                    on_guess=partial(self._learn, endpointer),
-                ),
-                utterances_out,
-                self.inbox.clone(),
-                engines.stt,
-            )  # fmt: skip
-
-    def _learn(self, endpointer: Endpointer, guess: int, words: str) -> None:
-        language = self.host.character(self.guest.character).language
-        endpointer.learn(guess, words=words, language=language or self.host.config.stt.language)
+        hearing = Hearing(self.host, self.guest, self.frames, self.recordings, self.inbox)
+        await hearing.listen()
 
     async def answer(self, turn: Turn, history: tuple[Message, ...]) -> None:
         await self._answering.answer(turn, history)

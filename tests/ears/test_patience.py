@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import attrs
 import numpy as np
 import pytest
+from trio.testing import MockClock
 
+from tests.harness import Fakes, open_stage
 from voicecore.config import EarsConfig
 from voicecore.ears.patience import Patience, unfinished
-from voicecore.ears.segment import Endpointer, Guess, Onset, Resumed, Speech
+from voicecore.ears.segment import Endpointer, Guess, Onset, Pause, Resumed, Speech
+from voicecore.engines.fake import fake_stt, fake_turn
 
 CONFIG = EarsConfig(
     guess_ms=40, onset_ms=100, endpoint_ms=440, endpoint_complete_ms=200, endpoint_open_ms=900
@@ -51,7 +55,7 @@ def test_other_languages_are_judged_by_their_marks_alone() -> None:
 @pytest.mark.parametrize(
     ("completeness", "words", "expected"),
     [
-        (None, None, 440), (0.9, None, 200), (0.3, None, 440), (0.05, None, 900),
+        (None, None, 440), (0.9, None, 200), (0.5, None, 440), (0.05, None, 900),
         (0.9, "I want a", 900), (None, "I want a", 900), (None, "I want tea.", 440),
         (0.9, "I want tea.", 200),
     ],
@@ -82,7 +86,7 @@ def silence_until_the_end(endpointer: Endpointer, learn_after: int, **learnt: ob
         for segment in endpointer.feed(voiced(False)):
             if isinstance(segment, Speech):
                 return frame * 20
-            assert isinstance(segment, Guess)
+            assert isinstance(segment, Guess | Pause)
         if frame == learn_after:
             endpointer.learn(endpointer._guess, **learnt)  # type: ignore[arg-type]
     raise AssertionError("it never ended")
@@ -111,3 +115,30 @@ def test_what_is_learnt_of_a_wrong_guess_counts_for_nothing() -> None:
         silent += 20
     assert silent == 440
     assert not isinstance(found[0], Resumed)
+
+
+def test_the_judge_is_asked_once_there_is_enough_silence() -> None:
+    endpointer = Endpointer(Loud(), CONFIG)
+    found = [
+        (frame, segment)
+        for frame, flag in enumerate([True] * 30 + [False] * 8)
+        for segment in endpointer.feed(voiced(flag))
+    ]
+    kinds = {type(segment): frame - 29 for frame, segment in found}
+    assert kinds[Guess] == 2
+    assert kinds[Pause] == 5
+    (pause,) = [segment for _, segment in found if isinstance(segment, Pause)]
+    assert pause.guess == 1
+
+
+async def test_a_turn_that_sounds_complete_is_answered_sooner(autojump_clock: MockClock) -> None:
+    ended = {}
+    for probability in (0.95, 0.5, 0.05):
+        fakes = attrs.evolve(Fakes(stt=fake_stt(["Yes."] * 9)), turn=fake_turn([probability]))
+        async with open_stage(fakes) as stage, stage.connect("/ws/default?timeline=1") as client:
+            await client.start()
+            await client.say(1.0, silence_s=2.0)
+            timeline = await client.type("timeline")
+        (endpoint,) = [span for span in timeline["spans"] if span["name"] == "endpoint"]
+        ended[probability] = endpoint["end_ms"] - endpoint["start_ms"]
+    assert ended == {0.95: 200, 0.5: 440, 0.05: 900}

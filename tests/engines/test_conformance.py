@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from voicecore.audio import EAR_HZ, Pcm, resample
-from voicecore.config import Config, LlmConfig, SttConfig, TtsConfig, VadConfig
+from voicecore.config import Config, LlmConfig, SttConfig, TtsConfig, TurnConfig, VadConfig
 from voicecore.engines import open_engine
 from voicecore.engines.interface import (
     VAD_FRAME_MS,
@@ -24,6 +24,7 @@ from voicecore.engines.interface import (
     SpeechRequest,
     Stt,
     ToolSpec,
+    TurnSound,
     Usage,
     Utterance,
 )
@@ -35,17 +36,19 @@ FAKES = Config(
     stt=SttConfig(engine="fake"),
     llm=LlmConfig(engine="fake"),
     tts=TtsConfig(engine="fake"),
+    turn=TurnConfig(engine="fake"),
 )
-REAL = Config()
+REAL = Config(turn=TurnConfig(engine="smart-turn"))
 WEBRTC = Config(vad=VadConfig(engine="webrtc"))
 
 EITHER = [pytest.param(FAKES, id="fake"), pytest.param(REAL, id="real", marks=pytest.mark.model)]
-ENGINES: list[Kind] = ["stt", "llm", "tts"]
+ENGINES: list[Kind] = ["stt", "llm", "tts", "turn"]
 
 REQUESTS: dict[Kind, Any] = {
     "stt": Utterance(np.zeros(EAR_HZ, np.int16)),
     "llm": Prompt((Message("system", "Be brief."), Message("user", "Count to one hundred."))),
     "tts": SpeechRequest("This is a sentence that takes a moment to say."),
+    "turn": TurnSound(np.zeros(EAR_HZ, np.int16)),
 }
 
 
@@ -206,6 +209,20 @@ async def test_speech_is_as_long_as_its_words_and_faster_when_asked(
         assert 1.5 < normal < 6
         assert await seconds(text, speed=2.0) < 0.7 * normal
         assert await seconds(text[:13]) < 0.5 * normal
+
+
+# --- end of turn ---
+
+
+@pytest.mark.parametrize("config", EITHER)
+@pytest.mark.parametrize("seconds", [0, 0.5, 20])
+async def test_a_turn_of_any_length_has_one_probability(
+    config: Config, seconds: float, model_files: ModelStore
+) -> None:
+    sound = (np.random.default_rng(1).standard_normal(int(seconds * EAR_HZ)) * 500).astype(np.int16)
+    async with open_engine(config, "turn", model_files) as judge:
+        (found,) = await chunks(judge, TurnSound(sound))
+    assert 0 <= found.probability <= 1
 
 
 # --- voice activity ---

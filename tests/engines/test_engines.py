@@ -17,6 +17,7 @@ from voicecore.config import (
     LlmConfig,
     SttConfig,
     TtsConfig,
+    TurnConfig,
     VadConfig,
 )
 from voicecore.engines import Engines, open_engines
@@ -30,6 +31,7 @@ FAKES = Config(
     stt=SttConfig(engine="fake"),
     llm=LlmConfig(engine="fake", model="small"),
     tts=TtsConfig(engine="fake"),
+    turn=TurnConfig(engine="none"),
 )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.weights.loopback_index import sha256
 from voicecore.config import Config, OwnModelConfig
+from voicecore.engines import KINDS, section
 from voicecore.errors import ConfigError, ModelError
 from voicecore.weights import manifest
 from voicecore.weights.manifest import PackagePart, UrlPart, load_models
@@ -27,7 +28,7 @@ def test_every_listed_model_is_complete() -> None:
 
 def test_the_default_models_are_those_of_the_default_configuration() -> None:
     config = Config()
-    used = {config.vad.model, config.stt.model, config.llm.model, config.tts.model}
+    used = {section(config, kind).model for kind in KINDS}
     assert {model.name for model in load_models({}).values() if model.default} == used
 
 

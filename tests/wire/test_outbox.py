@@ -118,7 +118,9 @@ async def test_an_interruption_drops_all_that_waits_and_puts_the_notice_first(
     assert box.interrupt(notice) == 100
     assert await box.take() == notice
     assert await box.take() == events.Pong()
-    await box.put_paced(sound())  # a stage that has not been cancelled yet
+    # Stages that have not been cancelled yet.
+    await box.put_paced(sound())
+    box.put(events.ReplyText("t1", "late", first=False))
     box.close()
     assert await box.take() is None
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from voicecore import __version__, configfile
 from voicecore.commands.options import add_config_options
 from voicecore.config import Config, cores
-from voicecore.engines import KINDS, names, section, threads_for
+from voicecore.engines import KINDS, is_off, names, section, threads_for
 from voicecore.engines.interface import Kind
 from voicecore.weights.files import ModelStore
 
@@ -23,6 +23,7 @@ NEEDS: dict[str, tuple[str, str]] = {
     "piper": ("piper", "pip install 'voicecore[piper]'"),
     "llama": ("xllamacpp", "pip install 'voicecore[llama]'"),
     "webrtc-silero": ("onnxruntime", "pip install 'voicecore[silero]'"),
+    "smart-turn": ("onnxruntime", "pip install 'voicecore[smart-turn]'"),
 }
 """The module each of our engines needs. It is looked for and not imported: a native library built
 for another processor would end this program."""
@@ -77,6 +78,9 @@ def run(args: argparse.Namespace) -> int:
 def _row(config: Config, kind: Kind, table: Table) -> list[str]:
     """Add one engine's row; return what would mend it."""
     engine = section(config, kind)
+    if is_off(config, kind):
+        table.add_row(kind, engine.engine, "", "", "off")
+        return []
     remedies = _engine_remedies(kind, engine.engine)
     model, state = engine.model, "ready"
     if _has_files(kind, engine.engine):

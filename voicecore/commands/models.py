@@ -17,6 +17,7 @@ from voicecore.commands.options import add_config_options
 from voicecore.commands.progress import megabytes, open_progress
 from voicecore.config import Config
 from voicecore.configfile import load as load_config
+from voicecore.engines import KINDS, is_off, section
 from voicecore.errors import ModelError
 from voicecore.weights.fetch import ensure
 from voicecore.weights.files import ModelStatus, ModelStore, State
@@ -92,8 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 def used_models(config: Config, store: ModelStore) -> list[str]:
     """Return the models that a host with this configuration loads, the known ones."""
-    engines = (config.vad, config.stt, config.llm, config.tts)
-    names = [engine.model for engine in engines]
+    names = [section(config, kind).model for kind in KINDS if not is_off(config, kind)]
     if config.llm.engine == "llama":  # elsewhere a character's model is a name of its server
         names += [profile.model for profile in config.characters.values() if profile.model]
     return [name for name in dict.fromkeys(names) if name in store.models]

@@ -20,6 +20,9 @@ TAIL_MS = 200
 """Silence kept after the last voiced frame: final consonants are soft, and Whisper wants to hear
 that the sentence ends."""
 
+JUDGED_MS = 8_000
+"""Of the utterance's end, given to the turn engine: what Smart Turn hears."""
+
 CUT_SEARCH_MS = 2_000
 """An utterance that is too long is cut at the quietest place in its last two seconds, where a word
 is least likely to be."""
@@ -52,6 +55,15 @@ class Guess:
     """From 1."""
 
 
+@attrs.frozen(eq=False)
+class Pause:
+    """The utterance so far, with enough silence to judge by its sound whether it is complete."""
+
+    samples: Samples
+    guess: int
+    """The number of the `Guess` it belongs to."""
+
+
 @attrs.frozen
 class Resumed:
     """Speech went on after the guess of this number, which was wrong."""
@@ -59,7 +71,7 @@ class Resumed:
     guess: int
 
 
-Segment: TypeAlias = Onset | Speech | Guess | Resumed
+Segment: TypeAlias = Onset | Speech | Guess | Pause | Resumed
 
 
 def _frames(ms: int) -> int:
@@ -81,6 +93,7 @@ class Endpointer:
         self._config = config
         self._endpoint = _frames(config.endpoint_ms)
         self._guess_after = _frames(config.guess_ms)
+        self._judge_after = max(self._guess_after, _frames(config.judge_ms))
         self._longest = _frames(config.max_utterance_ms)
         self._voiced: deque[bool] = deque(maxlen=2 * self._onset)
         self._before: deque[Samples] = deque(maxlen=_frames(config.preroll_ms) + 2 * self._onset)
@@ -157,6 +170,8 @@ class Endpointer:
             self._patience = Patience(self._config)
             self._endpoint = _frames(self._config.endpoint_ms)
             found.append(Guess(np.concatenate(self._frames), self._guess))
+        if self._silent == self._judge_after and self._guess:
+            found.append(Pause(np.concatenate(self._frames[-_frames(JUDGED_MS) :]), self._guess))
         return found
 
     def _end(self) -> Speech:
@@ -215,13 +230,13 @@ async def segment(
     When recognition is behind this waits, the frames wait in their channel, and beyond that
     channel's bound ingest drops them with a status. ``idle`` tells whether the recogniser has
     nothing to do for any conversation; a guess waits for that, and yields to real work. ``judge``
-    hears each guess, and what it says decides how long to wait.
+    hears each pause, and what it says decides how long to wait.
     """
     pending = _Pending(utterances, idle)
 
-    async def hear(guess: Guess) -> None:
+    async def ask(pause: Pause) -> None:
         if judge is not None:
-            endpointer.learn(guess.number, completeness=await judge(guess.samples))
+            endpointer.learn(pause.guess, completeness=await judge(pause.samples))
 
     async def take(found: Segment) -> None:
         now_s = trio.current_time()
@@ -236,7 +251,8 @@ async def segment(
                 pending.take = Take(
                     samples, final=True, zero_s=zero_s, ended_s=now_s, guess=guess, tentative=True
                 )
-                judging.start_soon(hear, found)
+            case Pause():
+                judging.start_soon(ask, found)
             case Speech(samples, final, silence_ms, guess):
                 pending.take = None
                 zero_s = now_s - silence_ms / 1000

@@ -185,14 +185,24 @@ class RawReader:
 
     def __init__(self) -> None:
         self._odd = b""
+        self._begun = False
 
     def feed(self, data: bytes) -> list[Pcm]:
         """Take the next bytes and return the sound that is complete."""
         whole = self._odd + data
         even = len(whole) - len(whole) % 2
-        self._odd = whole[even:]
+        self._odd, self._begun = whole[even:], self._begun or even > 0
         return [Pcm(decode_s16le(whole[:even]), EAR_HZ)] if even else []
 
     def close(self) -> list[Pcm]:
-        """The sound has ended; half a sample at the very end is dropped."""
+        """The sound has ended.
+
+        Raises:
+            BadAudio: within a sample; it is not what it is said to be.
+        """
+        if self._odd and self._begun:
+            raise BadAudio(
+                "The recording ends within a 16-bit sample: it has an odd number of bytes. "
+                "Send it whole, as 16 kHz signed 16-bit little-endian mono."
+            )
         return []

@@ -1,9 +1,9 @@
 """Native code and the threads that own it; engines are found by name.
 
 An engine is an entry point in the group of its kind (``voicecore.stt``, ``.llm``, ``.tts``,
-``.vad``): a function ``load(config, files, *, threads)``. It is imported only when it is used, and
-another package may add its own. Blocking engines return a `Native`, which gets its threads here;
-others return an `Engine` of their own.
+``.vad``, ``.turn``): a function ``load(config, files, *, threads)``. It is imported only when it is
+used, and another package may add its own. Blocking engines return a `Native`, which gets its
+threads here; others return an `Engine` of their own.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from voicecore.engines.interface import (
     Native,
     Stt,
     Tts,
+    TurnJudge,
     Vad,
 )
 from voicecore.engines.worker import ThreadedEngine, open_threaded
 from voicecore.errors import EngineError, EngineMissing, VoicecoreError
 
-KINDS: tuple[Kind, ...] = ("vad", "stt", "llm", "tts")
+KINDS: tuple[Kind, ...] = ("vad", "stt", "llm", "tts", "turn")
 
 
 @attrs.frozen(eq=False)
@@ -45,6 +46,8 @@ class Engines:
     tts: Tts
     llms: Mapping[str, Llm] = attrs.field(factory=dict)
     """Every language model by its name in the configuration, ``llm`` among them."""
+    turn: TurnJudge | None = None
+    """None where turns end by silence alone."""
 
     def llm_for(self, model: str | None) -> Llm:
         """Return the language model of a character; None for the configured one.
@@ -64,6 +67,8 @@ class Engines:
     def each(self) -> Iterator[tuple[Kind, Any]]:
         """Give every engine once, with its kind."""
         yield from (("vad", self.vad), ("stt", self.stt), ("llm", self.llm), ("tts", self.tts))
+        if self.turn is not None:
+            yield "turn", self.turn
         yield from (("llm", other) for other in self.llms.values() if other is not self.llm)
 
     def infos(self) -> list[EngineInfo]:
@@ -90,15 +95,22 @@ def threads_for(config: Config) -> dict[Kind, int]:
     first phrase. The model writes on meanwhile, on half of them and giving way (`llama.NICENESS`):
     it is ahead of the voice anyway. Whisper's and the voice's threads sleep when they wait, so
     that more threads than cores cost little; llama.cpp's spin. (Silero and webrtcvad run for
-    microseconds, in the main thread.)
+    microseconds, in the main thread.) The end of a turn is judged beside recognition, on one.
     """
     mine = cores()
-    share: dict[Kind, int] = {"vad": 1, "stt": mine, "llm": max(1, mine // 2), "tts": mine}
+    share: dict[Kind, int] = {
+        "vad": 1, "stt": mine, "llm": max(1, mine // 2), "tts": mine, "turn": 1,
+    }  # fmt: skip
     return {kind: section(config, kind).threads or share[kind] for kind in KINDS}
 
 
 def section(config: Config, kind: Kind) -> EngineConfig:
     return cast("EngineConfig", getattr(config, kind))
+
+
+def is_off(config: Config, kind: Kind) -> bool:
+    """Whether the host does without an engine of this kind, which only ``turn`` allows."""
+    return kind == "turn" and config.turn.engine == "none"
 
 
 def names(kind: Kind) -> list[str]:
@@ -145,6 +157,7 @@ class _Order:
 
 def _orders(config: Config) -> list[_Order]:
     """Return what the host loads: an engine of each kind, and the characters' own models."""
+    kinds = [kind for kind in KINDS if not is_off(config, kind)]
     threads = threads_for(config)
     known = {profile.model: name for name, profile in config.characters.items() if profile.model}
     own = [
@@ -152,7 +165,7 @@ def _orders(config: Config) -> list[_Order]:
         for model, name in known.items()
         if model != config.llm.model
     ]
-    return [*(_Order(kind, section(config, kind), threads[kind]) for kind in KINDS), *own]
+    return [*(_Order(kind, section(config, kind), threads[kind]) for kind in kinds), *own]
 
 
 async def _load(order: _Order, files: ModelFiles, loaded: dict[_Order, Any]) -> None:
@@ -230,6 +243,7 @@ __all__ = [
     "Engines",
     "find",
     "idle",
+    "is_off",
     "names",
     "open_engine",
     "open_engines",

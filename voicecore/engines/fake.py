@@ -15,10 +15,11 @@ import numpy as np
 import trio
 
 from voicecore.audio import Samples, ms_to_samples, samples_to_ms
-from voicecore.config import LlmConfig, SttConfig, TtsConfig, VadConfig
+from voicecore.config import LlmConfig, SttConfig, TtsConfig, TurnConfig, VadConfig
 from voicecore.engines.interface import (
     C,
     CalledTool,
+    Completeness,
     Delta,
     EngineInfo,
     Kind,
@@ -29,6 +30,7 @@ from voicecore.engines.interface import (
     SpeechChunk,
     SpeechRequest,
     Transcript,
+    TurnSound,
     Usage,
     Utterance,
     Vad,
@@ -171,6 +173,19 @@ def tone(samples: int, rate_hz: int, *, hz: float = 220, level: int = 8_000) -> 
     return wave
 
 
+def fake_turn(
+    probabilities: Sequence[float | EngineError] = (), *, delay_s: float = 0.05
+) -> FakeEngine[TurnSound, Completeness]:
+    """Give the scripted probabilities in turn; past them, every turn sounds complete."""
+    scripted = iter(probabilities)
+
+    def script(_: TurnSound) -> Iterator[Step[Completeness]]:
+        answer = next(scripted, 1.0)
+        yield delay_s, answer if isinstance(answer, EngineError) else Completeness(answer)
+
+    return FakeEngine("turn", script)
+
+
 @attrs.frozen
 class FakeVad:
     """Takes any frame louder than a whisper for speech."""
@@ -213,3 +228,10 @@ def load_tts(
 def load_vad(config: VadConfig, files: ModelFiles, *, threads: int) -> Vad:
     del config, files, threads
     return FakeVad()
+
+
+def load_turn(
+    config: TurnConfig, files: ModelFiles, *, threads: int
+) -> FakeEngine[TurnSound, Completeness]:
+    del config, files, threads
+    return fake_turn()

@@ -1,4 +1,4 @@
-"""What an engine is: one small vocabulary for recognition, language and voice.
+"""What an engine is: one small vocabulary for recognition, language, voice and turns.
 
 Every engine answers a request with a stream of chunks. A *native* engine is blocking code that a
 thread of its own runs (`worker.py`); any other engine is Trio code. A conversation sees only
@@ -16,7 +16,7 @@ import attrs
 
 from voicecore.audio import Samples
 
-Kind: TypeAlias = Literal["stt", "llm", "tts", "vad"]
+Kind: TypeAlias = Literal["stt", "llm", "tts", "vad", "turn"]
 
 R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
@@ -173,6 +173,27 @@ class SpeechChunk:
     rate_hz: int
 
 
+# --- end of turn ---------------------------------------------------------------------------------
+
+
+@attrs.frozen(eq=False)
+class TurnSound:
+    """What a person said so far, up to now: 16 kHz mono int16, its end being a short silence.
+
+    A judge hears the last 8 s of it at most.
+    """
+
+    samples: Samples
+
+
+@attrs.frozen
+class Completeness:
+    """How finished a turn sounds. The one chunk of every answer."""
+
+    probability: float
+    """0 to 1: that the person has finished, and does not only pause."""
+
+
 # --- the engine ----------------------------------------------------------------------------------
 
 
@@ -197,6 +218,7 @@ class Engine(Protocol[R_contra, C_co]):
 Stt: TypeAlias = Engine[Utterance, Transcript]
 Llm: TypeAlias = Engine[Prompt, LlmChunk]
 Tts: TypeAlias = Engine[SpeechRequest, SpeechChunk]
+TurnJudge: TypeAlias = Engine[TurnSound, Completeness]
 
 
 class Unheard(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import attrs
@@ -12,8 +12,18 @@ import trio
 from voicecore.errors import StoreError
 from voicecore.mind.happenings import Close, Remember
 from voicecore.store import Store
+from voicecore.store.records import JsonValue
 
 log = structlog.get_logger()
+
+
+@attrs.frozen
+class Note:
+    """Something that happened in a conversation, besides what was said."""
+
+    session_id: str
+    kind: str
+    detail: Mapping[str, JsonValue]
 
 
 @attrs.frozen(eq=False)
@@ -23,7 +33,7 @@ class Flush:
     done: trio.Event = attrs.field(factory=trio.Event)
 
 
-Memory: TypeAlias = Remember | Close | Flush
+Memory: TypeAlias = Remember | Close | Note | Flush
 
 
 async def remember(
@@ -45,6 +55,8 @@ async def remember(
                         await store.append(memory.session_id, memory.messages)
                     case Close():
                         await store.end(memory.session_id)
+                    case Note(session_id, kind, detail):
+                        await store.record_event(session_id, kind, detail)
                     case Flush():
                         memory.done.set()
             except StoreError as error:

@@ -147,8 +147,8 @@ class Cortex:
         return Attachment(name, optional_name(file, "mimeType") or "", data)
 
     def _audio_chunk(self, message: Json) -> list[Command]:
-        data, form = self._recording.feed(message, "data"), optional_name(message, "format")
-        session_id = optional_name(message, "session")
+        form, session_id = optional_name(message, "format"), optional_name(message, "session")
+        data = self._recording.feed(message, "data")  # last: a refused message leaves no trace
         return [
             events.ClipPart(data[at : at + PART_BYTES], form, session_id=session_id)
             for at in range(0, max(1, len(data)), PART_BYTES)

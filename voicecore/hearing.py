@@ -1,0 +1,85 @@
+"""The ears' graph, run from a session's start to its pause.
+
+frames → segment ──────┬→ transcribe → words, to the conversation
+recordings → record ───┘
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import attrs
+import trio
+
+from voicecore.audio import Samples
+from voicecore.ears.recording import Recording, record
+from voicecore.ears.segment import Endpointer, Take, segment
+from voicecore.ears.transcribe import transcribe
+from voicecore.engines import idle
+from voicecore.engines.interface import TurnJudge, TurnSound
+from voicecore.errors import EngineError
+from voicecore.host import Host
+from voicecore.mind.happenings import Happening
+from voicecore.presence import Guest
+
+UTTERANCES = 4
+"""Utterances waiting for recognition: 80 s of speech at most, 2.6 MB."""
+
+
+@attrs.frozen(eq=False)
+class Hearing:
+    """What the ears need of their conversation."""
+
+    host: Host
+    guest: Guest
+    frames: trio.MemoryReceiveChannel[Samples]
+    recordings: trio.MemoryReceiveChannel[Recording]
+    inbox: trio.MemorySendChannel[Happening]
+
+    async def listen(self) -> None:
+        """Turn frames and recordings into words, for ever."""
+        engines = await self.host.room.warm()
+        config = self.host.config
+        endpointer = Endpointer(engines.vad.detector(), config.ears)
+        judge = None if engines.turn is None else partial(_judge, engines.turn)
+        utterances_in, utterances_out = trio.open_memory_channel[Take](UTTERANCES)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(
+                segment, self.frames.clone(), utterances_in.clone(), self.inbox.clone(), endpointer,
+                lambda: idle(engines.stt), judge,
+            )  # fmt: skip
+            nursery.start_soon(
+                record, self.recordings.clone(), utterances_in, self.inbox.clone(), config.ears,
+                engines.vad.detector(),
+            )  # fmt: skip
+            nursery.start_soon(
+                partial(
+                    transcribe,
+                    language=self._language,
+                    timeout_ms=config.stt.timeout_ms,
+                    on_guess=partial(self._learn, endpointer),
+                ),
+                utterances_out,
+                self.inbox.clone(),
+                engines.stt,
+            )  # fmt: skip
+
+    def _language(self) -> str | None:
+        return self.host.character(self.guest.character).language
+
+    def _learn(self, endpointer: Endpointer, guess: int, words: str) -> None:
+        language = self._language() or self.host.config.stt.language
+        endpointer.learn(guess, words=words, language=language)
+
+
+async def _judge(turn: TurnJudge, samples: Samples) -> float | None:
+    """How complete it sounds; None if the engine is busy or fails: then silence decides."""
+    if not idle(turn):
+        return None
+    try:
+        async with turn.stream(TurnSound(samples)) as answers:
+            async for answer in answers:
+                return answer.probability
+    except EngineError:
+        return None
+    return None
