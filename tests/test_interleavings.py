@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.harness import PLAIN, Client, Fakes, open_stage
-from voicecore.config import CharacterConfig, ServerConfig, ToolsConfig
+from voicecore.config import CharacterConfig, Config, ServerConfig, ToolsConfig
 from voicecore.engines.fake import fake_llm
 from voicecore.errors import StoreError
 from voicecore.host import Host
@@ -226,7 +226,7 @@ async def test_of_two_reloads_the_later_one_counts() -> None:
     host = Host(PLAIN, MemoryStore(new_id=str, now=lambda: 1.0), Metrics())
     go_on = threading.Event()
 
-    def slow_old() -> object:
+    def slow_old() -> Config:
         go_on.wait(5)
         return attrs.evolve(PLAIN, tools=ToolsConfig(filler="old"))
 
@@ -306,6 +306,7 @@ async def test_news_are_no_chunk_of_a_chat(autojump_clock: MockClock) -> None:
 
 async def test_a_flood_of_progress_closes_nobodys_connection(autojump_clock: MockClock) -> None:
     async def work(arguments: Mapping[str, object], context: ToolContext) -> str:
+        await trio.lowlevel.checkpoint()
         for row in range(5_000):
             context.progress(row / 50, f"row {row}")
         return "ok"

@@ -33,7 +33,7 @@ class Model(BaseHTTPRequestHandler):
         self.asked.append(request)
         last = request["messages"][-1]
         if last["role"] == "tool":
-            deltas = [{"content": f"The result is {last['content']}."}]
+            deltas: list[dict[str, object]] = [{"content": f"The result is {last['content']}."}]
         else:
             name, arguments = self.call
             function = {"name": name, "arguments": arguments[:5]}
@@ -41,7 +41,7 @@ class Model(BaseHTTPRequestHandler):
                 {"tool_calls": [{"index": 0, "id": "c1", "function": function}]},
                 {"tool_calls": [{"index": 0, "function": {"arguments": arguments[5:]}}]},
             ]
-        events = [{"choices": [{"delta": delta}]} for delta in deltas]
+        events: list[dict[str, object]] = [{"choices": [{"delta": delta}]} for delta in deltas]
         events.append({"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 5}})
         body = "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
         self._answer("text/event-stream", body.encode())

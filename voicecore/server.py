@@ -252,6 +252,7 @@ def _peer(stream: trio.abc.HalfCloseableStream) -> str:
 
 async def _converse(host: Host, guest: Guest, stream: trio.abc.Stream) -> None:
     structlog.contextvars.bind_contextvars(connection=host.new_id()[:8], wire=guest.wire.name)
+    grace_s = 0.0
     async with trio.open_nursery() as nursery:
         try:
             with trio.fail_after(host.config.server.request_timeout_ms / 1000):
@@ -270,9 +271,8 @@ async def _converse(host: Host, guest: Guest, stream: trio.abc.Stream) -> None:
             else:
                 await _send_elsewhere(host, guest, connection)
             # The library's reader may still be telling why it closed (1009), and ends by itself.
-            nursery.cancel_scope.deadline = trio.current_time() + GOODBYE_S
-            return
-        nursery.cancel_scope.cancel("the connection is over")
+            grace_s = GOODBYE_S
+        nursery.cancel_scope.deadline = trio.current_time() + grace_s
 
 
 async def _welcome(

@@ -8,9 +8,10 @@ import pytest
 from trio.testing import MockClock
 
 from tests.harness import Fakes, open_stage
+from voicecore.audio import Samples
 from voicecore.config import EarsConfig
 from voicecore.ears.patience import Patience, unfinished
-from voicecore.ears.segment import Endpointer, Guess, Onset, Pause, Resumed, Speech
+from voicecore.ears.segment import Endpointer, Guess, Onset, Pause, Resumed, Segment, Speech
 from voicecore.engines.fake import fake_stt, fake_turn
 
 CONFIG = EarsConfig(
@@ -67,14 +68,14 @@ def test_the_wait_is_chosen_from_what_is_known(
 
 
 class Loud:
-    def feed(self, frame: np.ndarray) -> bool:  # type: ignore[type-arg]
+    def feed(self, frame: Samples) -> bool:
         return bool(frame[0])
 
     def reset(self) -> None:
         """Nothing is kept."""
 
 
-def voiced(flag: bool) -> np.ndarray:  # type: ignore[type-arg]
+def voiced(flag: bool) -> Samples:
     return np.full(320, int(flag), np.int16)
 
 
@@ -106,6 +107,7 @@ def test_what_is_learnt_late_ends_the_turn_at_once() -> None:
 
 def test_what_is_learnt_of_a_wrong_guess_counts_for_nothing() -> None:
     endpointer = Endpointer(Loud(), CONFIG)
+    found: list[Segment] = []
     for flag in [True] * 20 + [False] * 3 + [True] * 3:
         found = endpointer.feed(voiced(flag))
     endpointer.learn(1, completeness=0.9)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from voicecore.config import TtsConfig
 from voicecore.engines.interface import ModelFiles, Native, SpeechChunk, SpeechRequest, Unheard
+from voicecore.engines.onnx import OnnxErrors
 from voicecore.errors import EngineError, EngineMissing, ModelError
 
 pytest.importorskip("piper")
@@ -51,7 +52,7 @@ class StubVoice:
     def speak(self, text: str, speed: float) -> Iterator[SpeechChunk]:
         for word in text.split():
             if word == "break":
-                raise piper._OnnxErrors[0]("bad shape")
+                raise OnnxErrors[0]("bad shape")
             yield SpeechChunk(np.full(10, len(word), np.int16), 22_050)
 
 
@@ -171,6 +172,7 @@ def test_without_the_library_the_command_that_installs_it_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, absent, None)
     monkeypatch.delitem(sys.modules, "voicecore.engines.piper")
+    monkeypatch.delitem(sys.modules, "voicecore.engines.onnx")
     with pytest.raises(EngineMissing, match=r"pip install 'voicecore\[piper\]'") as missing:
         importlib.import_module("voicecore.engines.piper")
     assert "GPL-3.0-or-later" in str(missing.value)

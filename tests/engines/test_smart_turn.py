@@ -28,6 +28,7 @@ from voicecore.engines.interface import (
     SpeechRequest,
     TurnSound,
 )
+from voicecore.engines.onnx import OnnxErrors
 from voicecore.errors import EngineError, EngineMissing, ModelError
 from voicecore.weights.files import ModelStore
 
@@ -129,7 +130,7 @@ class Session:
 
     def run(self, outputs: None, inputs: dict[str, Any]) -> list[Any]:
         if self.broken:
-            raise smart_turn._OnnxErrors[0]("out of memory")
+            raise OnnxErrors[0]("out of memory")
         (features,) = inputs.values()
         self.heard.append(features)
         return [features.max(axis=(1, 2), keepdims=True)[..., 0]]
@@ -180,6 +181,7 @@ def test_without_the_library_the_command_that_installs_it_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.delitem(sys.modules, "voicecore.engines.smart_turn")
+    monkeypatch.delitem(sys.modules, "voicecore.engines.onnx")
     with pytest.raises(EngineMissing, match=r"pip install 'voicecore\[smart-turn\]'"):
         importlib.import_module("voicecore.engines.smart_turn")
 

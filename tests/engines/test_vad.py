@@ -278,6 +278,7 @@ def test_without_the_library_the_command_that_installs_it_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.delitem(sys.modules, "voicecore.engines.silero")
+    monkeypatch.delitem(sys.modules, "voicecore.engines.onnx")
     with pytest.raises(EngineMissing, match=r"pip install 'voicecore\[silero\]'"):
         importlib.import_module("voicecore.engines.silero")
 

@@ -11,10 +11,12 @@ import re
 from collections.abc import Callable, Iterator
 from typing import get_args
 
+import attrs
 import numpy as np
 
 from voicecore import events
 from voicecore.audio import ms_to_samples
+from voicecore.errors import ClientError
 from voicecore.events import Command, Event
 from voicecore.wire import microphone
 from voicecore.wire.cortex import PART_BYTES, Cortex
@@ -49,12 +51,43 @@ def check(name: str, data: bytes) -> None:
         AssertionError: a promise is broken. Any other exception is a broken promise, too.
     """
     wire = MAKERS[name]()
+    kept: list[str | bytes] = []
+    understood: list[Command] = []
     for message in messages(data):
         commands = wire.decode(message)
         check_commands(commands)
+        if not _is_refused(commands):
+            kept.append(message)
+            understood += commands
         for command in commands:
             for event in _told(command):
                 check_encoded(wire.encode(event))
+    alone = MAKERS[name]()
+    again = [command for message in kept for command in alone.decode(message)]
+    assert plain(again) == plain(understood), "a message that was refused has left a trace"
+
+
+def _is_refused(commands: list[Command]) -> bool:
+    """Whether all goes on as if the message had never come.
+
+    Base64 that is none may leave a trace: a recording is base64 cut anywhere, and when a part
+    cannot be read, neither can the characters before it that it was to complete.
+    """
+    return any(
+        isinstance(command, events.Wrong) and command.error.code != "BAD_BASE64"
+        for command in commands
+    )
+
+
+def plain(commands: list[Command]) -> list[object]:
+    """Commands as they can be compared."""
+
+    def value(_: object, __: object, found: object) -> object:
+        if isinstance(found, np.ndarray):
+            return found.tobytes()
+        return str(found) if isinstance(found, Exception) else found
+
+    return [(type(one).__name__, attrs.asdict(one, value_serializer=value)) for one in commands]
 
 
 def check_commands(commands: list[Command]) -> None:
@@ -68,17 +101,16 @@ def check_commands(commands: list[Command]) -> None:
 
 def _check_bounds(command: Command) -> None:
     match command:
-        case events.Wrong(error):
+        case events.Wrong(error) | events.ClipEnd(_, ClientError() as error):
             assert re.fullmatch(r"[A-Z][A-Z0-9_]+", error.code), error.code
             assert 0 < len(str(error).encode()) < MAX_ERROR_BYTES
         case events.Sound(pcm):
             assert pcm.samples.dtype == np.int16
             assert microphone.LOWEST_HZ <= pcm.rate_hz <= microphone.HIGHEST_HZ
             assert 0 < len(pcm.samples) <= ms_to_samples(microphone.STEP_MS, pcm.rate_hz)
-        case events.ClipPart(data, form):
-            assert isinstance(data, bytes)
-            assert len(data) <= PART_BYTES
-            _check_name(form)
+        case events.ClipPart():
+            assert len(command.data) <= PART_BYTES
+            _check_name(command.format, command.session_id)
         case events.Picture(data):
             assert 0 < len(data) <= MAX_FILE_BYTES
         case events.Typed(text, _, session_id, files, agent_id):
@@ -101,25 +133,26 @@ def _check_name(*names: str | None) -> None:
 
 def _told(command: Command) -> list[Event]:
     """What the client's own words come back in."""
+    told: list[Event] = []
     match command:
-        case events.Wrong(error):
-            return [events.Problem(error.code, str(error))]
+        case events.Wrong(error) | events.ClipEnd(_, ClientError() as error):
+            told = [events.Problem(error.code, str(error))]
         case events.Typed(text) | events.Recite(text):
-            return [events.TurnStarted("t"), events.ReplyText("t", text, first=True)]
+            told = [events.TurnStarted("t"), events.ReplyText("t", text, first=True)]
         case events.Touch(name):
-            return [events.Touched(name, None)]
+            told = [events.Touched(name, None)]
         case events.SelectAgent(name):
-            return [events.CharacterSelected(name)]
+            told = [events.CharacterSelected(name)]
         case events.Start(mode):
-            return [events.Preparing(mode), events.Started(mode)]
+            told = [events.Preparing(mode), events.Started(mode)]
         case events.Sound(pcm):
-            return [events.ReplySound("t", pcm)]
-    return []
+            told = [events.ReplySound("t", pcm)]
+    return told
 
 
 def check_encoded(encoded: list[str | bytes]) -> None:
     """JSON objects with a type that UTF-8 can hold; a binary frame only after its header."""
-    kinds = []
+    kinds: list[str] = []
     for message in encoded:
         if isinstance(message, bytes):
             assert kinds[-1:] == ["audio_chunk"]

@@ -67,7 +67,7 @@ def main() -> None:
     kept.mkdir(parents=True, exist_ok=True)
     found.mkdir(parents=True, exist_ok=True)
     options = [
-        f"-max_total_time={asked.seconds}", "-max_len=4096", "-timeout=10", "-rss_limit_mb=1024",
+        f"-max_total_time={asked.seconds}", "-max_len=8192", "-timeout=10", "-rss_limit_mb=1024",
         f"-dict={HERE / 'dictionary.txt'}", f"-artifact_prefix={found}/",
         "-print_final_stats=1", str(kept), str(HERE / "corpus" / asked.wire),
     ]  # fmt: skip

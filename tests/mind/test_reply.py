@@ -65,6 +65,7 @@ class Scene:
 
     def _tools(self) -> dict[str, Tool]:
         async def never(arguments: Mapping[str, object], context: object) -> str:
+            await trio.lowlevel.checkpoint()
             raise AssertionError("the workshop runs it")
 
         return {name: Tool(name, "", {}, dict, never) for name in self.results}

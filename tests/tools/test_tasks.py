@@ -89,6 +89,7 @@ async def test_a_call_past_its_deadline_is_given_up(autojump_clock: MockClock) -
 
 async def test_what_the_tool_cannot_do_is_told_to_the_model() -> None:
     async def broken(arguments: Mapping[str, object], context: ToolContext) -> str:
+        await trio.lowlevel.checkpoint()
         raise ToolError("There is no such note.")
 
     b = bench()
@@ -169,6 +170,7 @@ async def test_results_are_bounded_and_progress_after_the_end_is_ignored() -> No
     contexts: list[ToolContext] = []
 
     async def talkative(arguments: Mapping[str, object], context: ToolContext) -> str:
+        await trio.lowlevel.checkpoint()
         contexts.append(context)
         context.progress(900, "x" * 1_000)
         return "y" * 1_000
@@ -215,6 +217,7 @@ async def test_whatever_a_tool_raises_is_a_result(
     error: BaseException, detached: bool, autojump_clock: MockClock
 ) -> None:
     async def broken(arguments: Mapping[str, object], context: ToolContext) -> str:
+        await trio.lowlevel.checkpoint()
         raise error
 
     b = bench()
@@ -240,6 +243,7 @@ async def test_a_call_that_fails_while_it_is_cancelled_leaves_nothing(
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(child)
+            nursery.start_soon(trio.sleep_forever)
         return ""
 
     b = bench()
@@ -253,6 +257,7 @@ async def test_each_client_has_a_folder_of_its_own_that_its_name_cannot_leave() 
     folders = []
 
     async def where(arguments: Mapping[str, object], context: ToolContext) -> str:
+        await trio.lowlevel.checkpoint()
         folders.append(context.folder)
         return ""
 

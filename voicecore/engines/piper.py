@@ -21,25 +21,18 @@ from voicecore.engines.interface import EngineInfo, ModelFiles, SpeechChunk, Spe
 from voicecore.errors import EngineError, EngineMissing, ModelError
 
 try:
-    import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as _onnxruntime_state
     from piper import PhonemeType, PiperVoice, SynthesisConfig
     from piper.config import PiperConfig
+
+    from voicecore.engines.onnx import OnnxErrors, onnxruntime
 except ImportError as error:
     raise EngineMissing(
         f"The piper voice engine is not installed ({error}). `pip install 'voicecore[piper]'` "
         "brings it; note that piper-tts is GPL-3.0-or-later."
     ) from error
 
-_OnnxErrors: tuple[type[Exception], ...] = tuple(
-    kind
-    for kind in vars(_onnxruntime_state).values()
-    if isinstance(kind, type) and issubclass(kind, Exception)
-)
-"""ONNX Runtime's own exceptions have no common base but Exception."""
-
 _LoadErrors: tuple[type[Exception], ...] = (
-    *_OnnxErrors,
+    *OnnxErrors,
     *(OSError, ValueError, LookupError, TypeError, AttributeError, ImportError),
 )
 """What a damaged model or settings file gives, or a language's dictionary that is not installed."""
@@ -124,7 +117,7 @@ class Piper:
         try:
             for chunk in voice.speak(request.text, request.speed):
                 emit(chunk)
-        except _OnnxErrors as error:
+        except OnnxErrors as error:
             raise EngineError(f"The voice {voice.name!r} failed on a phrase: {error}.") from error
 
     def warm_up(self) -> None:

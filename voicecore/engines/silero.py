@@ -22,8 +22,7 @@ from voicecore.engines.webrtc import WebrtcDetector
 from voicecore.errors import EngineMissing, ModelError
 
 try:
-    import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as _onnxruntime_state
+    from voicecore.engines.onnx import UnusableModel, onnxruntime
 except ImportError as error:
     raise EngineMissing(
         f"The webrtc-silero voice activity engine is not installed ({error}). "
@@ -31,16 +30,6 @@ except ImportError as error:
     ) from error
 
 Floats: TypeAlias = npt.NDArray[np.float32]
-
-_OnnxErrors: tuple[type[Exception], ...] = tuple(
-    kind
-    for kind in vars(_onnxruntime_state).values()
-    if isinstance(kind, type) and issubclass(kind, Exception)
-)
-"""ONNX Runtime's own exceptions have no common base but Exception."""
-
-_UnusableModel: tuple[type[Exception], ...] = (*_OnnxErrors, ValueError, IndexError)
-"""What a damaged file gives, or a model with other inputs and outputs."""
 
 WINDOW = 512
 """Samples of one judgement: 32 ms at 16 kHz, fixed by the model."""
@@ -103,7 +92,7 @@ class _Network:
                 path, providers=["CPUExecutionProvider"], sess_options=_one_thread()
             )
             self.judge(np.zeros(CONTEXT + WINDOW, np.float32), new_state())
-        except _UnusableModel as error:
+        except UnusableModel as error:
             raise ModelError(
                 f"{path} is not a usable Silero v6 model ({error}). "
                 "`voicecore models fetch` brings it again."

@@ -20,8 +20,7 @@ from voicecore.engines.interface import Completeness, EngineInfo, ModelFiles, Tu
 from voicecore.errors import EngineError, EngineMissing, ModelError
 
 try:
-    import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as _onnxruntime_state
+    from voicecore.engines.onnx import OnnxErrors, UnusableModel, onnxruntime
 except ImportError as error:
     raise EngineMissing(
         f"The smart-turn engine is not installed ({error}). "
@@ -29,16 +28,6 @@ except ImportError as error:
     ) from error
 
 Floats: TypeAlias = npt.NDArray[np.float32]
-
-_OnnxErrors: tuple[type[Exception], ...] = tuple(
-    kind
-    for kind in vars(_onnxruntime_state).values()
-    if isinstance(kind, type) and issubclass(kind, Exception)
-)
-"""ONNX Runtime's own exceptions have no common base but Exception."""
-
-_UnusableModel: tuple[type[Exception], ...] = (*_OnnxErrors, ValueError, IndexError)
-"""What a damaged file gives, or a model with other inputs and outputs."""
 
 WINDOW = 8 * EAR_HZ
 """Samples the model hears: 8 s, fixed by it."""
@@ -75,7 +64,7 @@ class SmartTurn:
                 path, providers=["CPUExecutionProvider"], sess_options=_options(threads)
             )
             self._judge(np.zeros(0, np.int16))
-        except _UnusableModel as error:
+        except UnusableModel as error:
             raise ModelError(
                 f"{path} is not a usable Smart Turn v3 model ({error}). "
                 "`voicecore models fetch` brings it again."
@@ -89,7 +78,7 @@ class SmartTurn:
         """
         try:
             probability = self._judge(request.samples)
-        except _OnnxErrors as error:
+        except OnnxErrors as error:
             raise EngineError(f"The turn model {self.info.model!r} failed: {error}.") from error
         emit(Completeness(probability))
 
