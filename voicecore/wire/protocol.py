@@ -157,9 +157,9 @@ class Base64Parts:
         """Take the part in this field.
 
         Raises:
-            ClientError: it is no base64; the rest of the part before is forgotten.
+            ClientError: it is no base64, and counts for nothing.
         """
-        text, self._rest = self._rest + _text(message, key), ""
+        text = self._rest + _text(message, key)
         whole = len(text) - len(text) % 4
         data = _from_base64(text[:whole], f"{key!r}")
         self._rest = text[whole:]
