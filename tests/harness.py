@@ -194,7 +194,12 @@ async def open_stage(
     ids = count(1)
     host = Host(
         config or PLAIN,
-        store or MemoryStore(new_id=lambda: f"session{next(ids)}", now=lambda: 1_000.0),
+        store
+        or MemoryStore(
+            new_id=lambda: f"session{next(ids)}",
+            now=lambda: 1_000.0,
+            history=(config or PLAIN).llm.max_history_messages,
+        ),
         Metrics(),
         EngineRoom(fakes.engines() if warm else None),
         wall_s=lambda: 1_000.0,

@@ -38,7 +38,6 @@ from voicecore.reception import MAX_SPOOLED_BYTES
 from voicecore.server import handle_connection
 from voicecore.session import RECORDING_PARTS
 from voicecore.store import StoredMessage
-from voicecore.store.records import HISTORY_MESSAGES
 from voicecore.tools.tool import Tool, ToolContext
 from voicecore.wire.cortex import PART_BYTES
 from voicecore.wire.outbox import MAX_CONTROL_EVENTS
@@ -216,6 +215,19 @@ async def a_shown_picture(stage: Stage) -> str:
     return "x".join(map(str, Pillow.open(io.BytesIO(image.data)).size))
 
 
+async def a_long_past(stage: Stage) -> str:
+    store = stage.host.store
+    await store.open("past", character="default", client="cortex:address:local")
+    said = [
+        StoredMessage(role=role, content=f"This is number {number}.", at=0.0)
+        for number in range(0, 10, 2)
+        for role in ("user", "assistant")
+    ]
+    await store.append("past", said)
+    prompt = await as_asked(lambda prompt: str(len(prompt.messages)), sessionId="past")(stage)
+    return f"{prompt} messages"
+
+
 async def a_long_conversation(stage: Stage) -> str:
     async with stage.connect("/ws") as client:
         for number in range(20):
@@ -305,6 +317,13 @@ LIMITS = [
     Limit(
         "eyes.max_document_chars", "10", as_asked(last_message, files=[LONG_FILE]),
         r"\]\nOnce upon \n\[\w+: note.txt goes on, but no more of it is given",
+    ),
+    Limit(
+        "llm.max_history_messages",
+        "4",
+        a_long_past,
+        "^6 messages$",  # and the character's part, and what is said now
+        more=("llm.context_tokens=1000000", 'characters.default.prompt="Be brief."'),
     ),
     Limit("llm.context_tokens", "300", a_long_conversation, "^first: False$"),
     Limit("llm.max_tokens", "7", as_asked(lambda prompt: f"{prompt.max_tokens}"), "^7$"),
@@ -440,19 +459,6 @@ async def pings_of_a_client_that_does_not_read(stage: Stage) -> str:
     return "; ".join(str(line.get("reason") or line.get("code")) for line in lines)
 
 
-async def a_long_past(stage: Stage) -> str:
-    store = stage.host.store
-    await store.open("past", character="default", client="cortex:address:local")
-    said = [
-        StoredMessage(role=role, content=f"This is number {number}.", at=0.0)
-        for number in range(0, HISTORY_MESSAGES + 2, 2)
-        for role in ("user", "assistant")
-    ]
-    await store.append("past", said)
-    prompt = await as_asked(lambda prompt: str(len(prompt.messages)), sessionId="past")(stage)
-    return f"{prompt} messages"
-
-
 FIXED = [
     Fixed(
         "voicecore.http.MAX_HEAD_BYTES",
@@ -515,13 +521,6 @@ FIXED = [
         "Only 16 calls at once are run; this one was not",
         calling(MAX_CALLS + 1),
         ("llm.tools=native",),
-    ),
-    Fixed(
-        "voicecore.store.records.HISTORY_MESSAGES",
-        a_long_past,
-        # and the character's part, and what is said now
-        f"^{HISTORY_MESSAGES + 2} messages$",
-        more=("llm.context_tokens=1000000", 'characters.default.prompt="Be brief."'),
     ),
 ]
 

@@ -49,8 +49,7 @@ class ServerConfig:
     drain_ms: int = attrs.field(default=3_000, validator=ge(0))
     """From SIGTERM until what is still open is cut: time for farewells and the last writes."""
     allowed_origins: tuple[str, ...] = ()
-    """Web origins besides the host's own that may connect (``*`` for any). Programs that send no
-    Origin header always may."""
+    """Web origins besides the host's own that may connect; ``*`` for any. Programs always may."""
     allowed_hosts: tuple[str, ...] = ()
     """Names under which pages of this host itself may be opened, besides ``localhost``, the
     machine's name and every address: a name that others own could point here."""
@@ -80,8 +79,7 @@ class EarsConfig:
     onset_ms: int = attrs.field(default=100, validator=gt(0))
     """Voiced time, within a window of twice that, that makes speech of a sound."""
     guess_ms: int = attrs.field(default=40, validator=gt(0))
-    """Silence after which the answer is prepared, unheard, in case the turn is over. It is thrown
-    away if the person goes on."""
+    """Silence after which the answer is prepared, unheard, in case the turn is over."""
     endpoint_ms: int = attrs.field(default=440, validator=gt(0))
     """Silence that ends a turn when nothing tells whether it is complete."""
     endpoint_complete_ms: int = attrs.field(default=200, validator=gt(0))
@@ -180,6 +178,8 @@ class LlmConfig(EngineConfig):
     context_tokens: int = attrs.field(default=0, validator=ge(0))
     """Of one conversation: prompt and reply together. The oldest turns are left out beyond it. 0:
     2048 for ``llama``, whose memory it takes; 8192 otherwise, with room for tools and files."""
+    max_history_messages: int = attrs.field(default=200, validator=gt(0))
+    """Of one conversation, held in memory and loaded on resuming; older ones stay in its file."""
     parallel: int = attrs.field(default=2, validator=gt(0))
     """Conversations answered at once by ``llama``; more wait their turn."""
     base_url: str = "http://127.0.0.1:11434/v1"

@@ -376,6 +376,7 @@ def _surroundings(host: Host, guest: Guest, outbox: Outbox) -> Surroundings:
         new_turn_id=host.new_id,
         max_turn_chars=host.config.ears.max_turn_chars,
         max_text_chars=host.config.server.max_text_chars,
+        max_messages=host.config.llm.max_history_messages,
         knows=host.knows,
         character=lambda: guest.character,
         greeting=lambda: host.character(guest.character).greeting,

@@ -152,6 +152,7 @@ async def serve(
         config.paths.data,
         new_id=random_id,
         now=time.time,
+        history=config.llm.max_history_messages,
         max_open=max(64, config.server.max_sessions),
     )
     host = Host(config, store, Metrics(), load=source.load)

@@ -43,6 +43,8 @@ class Surroundings:
     """Of one spoken turn's words held in memory."""
     max_text_chars: int
     """Of a typed message."""
+    max_messages: int = 200
+    """Of the conversation, held in memory."""
     knows: Callable[[str], bool] = lambda _: False
     """Whether there is a character of this name."""
     character: Callable[[], str] = lambda: "default"

@@ -14,17 +14,21 @@ from voicecore.engines.interface import CalledTool, Image, Message
 from voicecore.mind.happenings import Remember
 from voicecore.mind.turn import Turn
 from voicecore.store import SessionRecord, StoredMessage
-from voicecore.store.records import HISTORY_MESSAGES
 
 
 class History:
     """The history of the conversation that is open."""
 
-    def __init__(self, wall_s: Callable[[], float]) -> None:
-        """Begin with none open. ``wall_s`` gives seconds since the epoch, for what is stored."""
-        self._wall_s = wall_s
+    def __init__(self, wall_s: Callable[[], float], max_messages: int) -> None:
+        """Begin with none open.
+
+        Args:
+            wall_s: gives seconds since the epoch, for what is stored.
+            max_messages: held in memory; now and then twice as many.
+        """
+        self._wall_s, self._max = wall_s, max_messages
         self._messages: list[Message] = []
-        self._missed: deque[tuple[str, StoredMessage]] = deque(maxlen=HISTORY_MESSAGES)
+        self._missed: deque[tuple[str, StoredMessage]] = deque(maxlen=max_messages)
         self.session_id: str | None = None
 
     @property
@@ -85,13 +89,13 @@ class History:
             self._missed.extend((session_id, stored) for stored in messages)
 
     def _add(self, *messages: Message) -> None:
-        """Add messages; the oldest go when there are twice as many as a conversation begins with.
+        """Add messages; the oldest go when there are twice as many as are to be kept.
 
         A prompt is made of all of them, on the event loop: 4,000 take 27 ms.
         """
         self._messages += messages
-        if len(self._messages) > 2 * HISTORY_MESSAGES:
-            newest = self._messages[-HISTORY_MESSAGES:]
+        if len(self._messages) > 2 * self._max:
+            newest = self._messages[-self._max :]
             users = (i for i, message in enumerate(newest) if message.role == "user")
             self._messages = newest[next(users, 0) :]
 

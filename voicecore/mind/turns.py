@@ -55,7 +55,7 @@ class TurnTaking:
         self._around = around
         self.phase = Phase.IDLE
         self.clips = Clips()
-        self._history = History(around.wall_s)
+        self._history = History(around.wall_s, around.max_messages)
         self._floor = Floor(self._history, around)
         self._mic = OpenMic(self._floor, around.max_turn_chars)
         self._mode: events.InputMode = "audio"
