@@ -179,7 +179,7 @@ def test_health_and_metrics_over_plain_http(host: HostProcess) -> None:
     with urllib.request.urlopen(f"http://{host.address}/healthz") as answer:
         health = json.load(answer)
     assert health["status"] == "ready"
-    assert set(health["engines"]) == {"vad", "stt", "llm", "tts"}
+    assert set(health["engines"]) == {"vad", "turn", "stt", "llm", "tts"}
     with urllib.request.urlopen(f"http://{host.address}/metrics") as answer:
         assert b"voicecore_sessions" in answer.read()
 
