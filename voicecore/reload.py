@@ -46,7 +46,8 @@ async def reload(host: Host, load: Load) -> list[str]:
 
 def reconfigure(host: Host, wanted: Config) -> list[str]:
     """Use another configuration from now on, and tell the clients it concerns."""
-    old, new, left_out = host.config, *_without_fixed(host.config, wanted)
+    old = host.config
+    new, left_out = _without_fixed(old, wanted)
     left_out += _models_not_loaded(host, new)
     host.config = new
     host.workshop.config = new.tools
