@@ -34,12 +34,9 @@ from voicecore.engines.fake import fake_llm, fake_stt, tone
 from voicecore.engines.interface import CalledTool, Prompt
 from voicecore.mind.reply import MAX_CALLS
 from voicecore.mind.turns import MAX_WAITING_TEXTS
-from voicecore.reception import MAX_SPOOLED_BYTES
 from voicecore.server import handle_connection
-from voicecore.session import RECORDING_PARTS
 from voicecore.store import StoredMessage
 from voicecore.tools.tool import Tool, ToolContext
-from voicecore.wire.cortex import PART_BYTES
 from voicecore.wire.outbox import MAX_CONTROL_EVENTS
 
 ROOT = Path(__file__).parent.parent
@@ -420,14 +417,6 @@ async def texts_before_the_start(stage: Stage) -> str:
         return await problem(client)
 
 
-async def a_recording_before_the_engines_are_warm(stage: Stage) -> str:
-    ahead = RECORDING_PARTS * PART_BYTES  # of the spool, on the way to the ears
-    async with stage.connect("/ws") as client:
-        for _ in range((MAX_SPOOLED_BYTES + ahead) // PART_BYTES + 2):
-            await client.send(type="audio_chunk", data=data(bytes(PART_BYTES)), format="pcm")
-        return await problem(client)
-
-
 async def a_long_name(stage: Stage) -> str:
     """Who has the same beginning is the same client: the newer one wins."""
     name = "n" * server.MAX_NAME_CHARS
@@ -489,12 +478,12 @@ FIXED = [
         r"at most 120 ms of sound.*\[BAD_FRAME\]",
     ),
     Fixed(
-        "voicecore.wire.microphone.LOWEST_HZ",
+        "voicecore.audio.LOWEST_HZ",
         lambda stage: of_frame(stage, samples=1, rate_hz=7_999),
         r"from 8000 to 48000 Hz.*\[BAD_SAMPLE_RATE\]",
     ),
     Fixed(
-        "voicecore.wire.microphone.HIGHEST_HZ",
+        "voicecore.audio.HIGHEST_HZ",
         lambda stage: of_frame(stage, samples=1, rate_hz=48_001),
         r"from 8000 to 48000 Hz.*\[BAD_SAMPLE_RATE\]",
     ),
@@ -502,12 +491,6 @@ FIXED = [
         "voicecore.mind.turns.MAX_WAITING_TEXTS",
         texts_before_the_start,
         r"Too many messages before the session started.*\[TOO_MANY_MESSAGES\]",
-    ),
-    Fixed(
-        "voicecore.reception.MAX_SPOOLED_BYTES",
-        a_recording_before_the_engines_are_warm,
-        "the message was not taken",
-        warm=False,
     ),
     Fixed("voicecore.server.MAX_NAME_CHARS", a_long_name, r"newer connection.*\[SUPERSEDED\]"),
     Fixed(

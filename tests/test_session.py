@@ -608,7 +608,7 @@ async def test_recordings_while_the_engines_load_are_bounded_and_never_glued(
     async with open_stage(fakes(["Second"], ["Yes."]), warm=False) as stage:
         async with stage.connect("/ws") as client:
             big = base64.b64encode(bytes(1_000_000)).decode()
-            for _ in range(30):
+            for _ in range(40):
                 await client.send(type="audio_chunk", data=big, format="pcm")
             await client.send(type="audio_end")
             await client.until(lambda m: "was not taken" in str(m.get("error")))

@@ -79,7 +79,7 @@ class Answering:
             words_in.send_nowait(turn.user_text)
         if turn.unasked:
             turn.text = turn.user_text
-            self.emit(events.ReplyText(turn.id, turn.text, first=True, unasked=True))
+            self.emit(events.ReplyText(turn.id, turn.text, unasked=True))
             self.emit(events.ReplyTextComplete(turn.id))
         await (self._speak if turn.spoken else self._read_silently)(words_out, turn)
         if turn.spoken and not turn.sound_s:

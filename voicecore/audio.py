@@ -21,6 +21,12 @@ Samples = npt.NDArray[np.int16]
 EAR_HZ = 16_000
 """What recognition and voice activity work at (Whisper, Silero and webrtcvad all take 16 kHz)."""
 
+LOWEST_HZ = 8_000
+"""Telephone sound; below it speech is not intelligible enough to be recognised."""
+
+HIGHEST_HZ = 48_000
+"""What browsers record at. A wrong rate is more likely than a microphone beyond it."""
+
 MOUTH_HZ = 48_000
 """What both protocols deliver (wire.md 1.1)."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import trio
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -22,64 +23,29 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        Gauge("voicecore_info", "The version that runs.", ["version"], registry=registry).labels(
-            __version__
-        ).set(1)
-        self.sessions = Gauge(
-            "voicecore_sessions", "Live connections.", ["wire"], registry=registry
+        gauge = partial(Gauge, registry=registry)
+        counter = partial(Counter, registry=registry)
+        histogram = partial(Histogram, registry=registry, buckets=STAGE_BUCKETS)
+        gauge("voicecore_info", "The version that runs.", ["version"]).labels(__version__).set(1)
+        self.sessions = gauge("voicecore_sessions", "Live connections.", ["wire"])
+        self.refused = counter("voicecore_refused", "Connections refused.", ["reason"])
+        self.turns = counter("voicecore_turns", "Turns by how they ended.", ["wire", "end"])
+        self.problems = counter("voicecore_problems", "Problems told to clients.", ["code"])
+        words = "Microphone sound dropped because the host was behind."
+        self.dropped_ms = counter("voicecore_sound_dropped_ms", words)
+        words = "Requests waiting for an engine's thread."
+        self._waiting = gauge("voicecore_engine_waiting", words, ["kind"])
+        words = "The most that waited in a queue of any session."
+        self._peaks = gauge("voicecore_queue_peak", words, ["queue"])
+        self._stages = histogram(
+            "voicecore_stage_seconds", "Time of each stage of a turn.", ["stage"]
         )
-        self.refused = Counter(
-            "voicecore_refused", "Connections refused.", ["reason"], registry=registry
-        )
-        self.turns = Counter(
-            "voicecore_turns", "Turns by how they ended.", ["wire", "end"], registry=registry
-        )
-        self.problems = Counter(
-            "voicecore_problems", "Problems told to clients.", ["code"], registry=registry
-        )
-        self.dropped_ms = Counter(
-            "voicecore_sound_dropped_ms",
-            "Microphone sound dropped because the host was behind.",
-            registry=registry,
-        )
-        self._waiting = Gauge(
-            "voicecore_engine_waiting",
-            "Requests waiting for an engine's thread.",
-            ["kind"],
-            registry=registry,
-        )
-        self._peaks = Gauge(
-            "voicecore_queue_peak",
-            "The most that waited in a queue of any session.",
-            ["queue"],
-            registry=registry,
-        )
-        self._stages = Histogram(
-            "voicecore_stage_seconds",
-            "Time of each stage of a turn.",
-            ["stage"],
-            registry=registry,
-            buckets=STAGE_BUCKETS,
-        )
-        self._voice = Histogram(
-            "voicecore_voice_to_voice_seconds",
-            "Last spoken sample to first sound of the answer.",
-            registry=registry,
-            buckets=STAGE_BUCKETS,
-        )
-        self._tools = Histogram(
-            "voicecore_tool_seconds",
-            "Calls of tools by how they ended, and how long they took.",
-            ["tool", "end"],
-            registry=registry,
-            buckets=STAGE_BUCKETS,
-        )
-        self._lag = Histogram(
-            "voicecore_loop_lag_seconds",
-            "How late the event loop woke a sleeping task.",
-            registry=registry,
-            buckets=LAG_BUCKETS,
-        )
+        words = "Last spoken sample to first sound of the answer."
+        self._voice = histogram("voicecore_voice_to_voice_seconds", words)
+        words = "Calls of tools by how they ended, and how long they took."
+        self._tools = histogram("voicecore_tool_seconds", words, ["tool", "end"])
+        words = "How late the event loop woke a sleeping task."
+        self._lag = histogram("voicecore_loop_lag_seconds", words, buckets=LAG_BUCKETS)
         self._highest: dict[str, float] = {}
 
     def observe(self, timeline: Timeline) -> None:

@@ -56,8 +56,8 @@ class Episodes:
         return begins
 
 
-MAX_SPOOLED_BYTES = 12 * 1024 * 1024
-"""Of recordings on their way to the ears: 65 s of 48 kHz stereo, 6.5 minutes of 16 kHz mono."""
+SLACK_BYTES = 1024 * 1024
+"""More than that may wait, so that the ears find out that a recording is too long, and say so."""
 PART_COST = 256
 """Bytes that even an empty part takes."""
 
@@ -71,13 +71,15 @@ class Spool:
     """
 
     _ears: trio.MemorySendChannel[Recording]
+    _longest: int
+    """Bytes of the longest recording that is taken: as much may wait."""
     _parts: deque[Recording] = attrs.field(factory=deque, init=False)
     _bytes: int = attrs.field(default=0, init=False)
     _news: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
 
     def put(self, part: Recording) -> bool:
         """Keep a part; False if too much waits."""
-        if self._bytes + _size(part) > MAX_SPOOLED_BYTES:
+        if self._bytes + _size(part) > self._longest + SLACK_BYTES:
             return False
         self._bytes += _size(part)
         self._parts.append(part)
@@ -109,8 +111,7 @@ class Inlets:
     taking: TurnTaking
     outbox: Outbox
     sound: trio.MemorySendChannel[Pcm]
-    spool: Spool = attrs.field(converter=Spool)
-    """Made of the channel to the ears."""
+    spool: Spool
     inbox: trio.MemorySendChannel[Happening]
     sights: Sights
     _clip: int = 1

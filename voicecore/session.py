@@ -54,7 +54,7 @@ from voicecore.mind.remember import Flush, Memory, Note, remember
 from voicecore.mind.turn import Turn
 from voicecore.mind.turns import TurnTaking
 from voicecore.presence import Guest, Seat
-from voicecore.reception import Closing, Door, Episodes, Inlets, receive
+from voicecore.reception import Closing, Door, Episodes, Inlets, Spool, receive
 from voicecore.store.records import JsonValue
 from voicecore.wire.outbox import Outbox
 from voicecore.wire.write import write
@@ -64,8 +64,8 @@ log = structlog.get_logger()
 # How much may wait in each channel. The large ones hold time on purpose; the others only decouple.
 SOUND = 16
 """Microphone messages; ingest takes them at once and never waits."""
-RECORDING_PARTS = 64
-"""Parts of recorded messages, each at most 256 kB (`wire.cortex`): 16 MB."""
+RECORDING_PARTS = 4
+"""Parts of recorded messages, each at most 256 kB (`wire.cortex`); the others wait in a `Spool`."""
 INBOX = 64
 """Happenings; the conversation handles one in microseconds."""
 MEMORIES = 256
@@ -335,7 +335,8 @@ async def _converse(
     session = Session(
         host, guest, outbox, inbox_in, frames_out, recordings_out, memories, taking, door
     )
-    inlets = Inlets(taking, outbox, sound_in, recordings_in, inbox_in, sights)
+    spool = Spool(recordings_in, config.ears.max_recording_bytes)
+    inlets = Inlets(taking, outbox, sound_in, spool, inbox_in, sights)
 
     async def until_left() -> None:
         await receive(host, guest.wire, socket, inlets, door)

@@ -15,7 +15,7 @@ import attrs
 import numpy as np
 
 from voicecore import events
-from voicecore.audio import ms_to_samples
+from voicecore.audio import HIGHEST_HZ, LOWEST_HZ, ms_to_samples
 from voicecore.errors import ClientError
 from voicecore.events import Command, Event
 from voicecore.wire import microphone
@@ -99,7 +99,7 @@ def _check_bounds(command: Command) -> None:
             assert 0 < len(str(error).encode()) < MAX_ERROR_BYTES
         case events.Sound(pcm):
             assert pcm.samples.dtype == np.int16
-            assert microphone.LOWEST_HZ <= pcm.rate_hz <= microphone.HIGHEST_HZ
+            assert LOWEST_HZ <= pcm.rate_hz <= HIGHEST_HZ
             assert 0 < len(pcm.samples) <= ms_to_samples(microphone.STEP_MS, pcm.rate_hz)
         case events.ClipPart():
             assert len(command.data) <= PART_BYTES
@@ -131,7 +131,7 @@ def _told(command: Command) -> list[Event]:
         case events.Wrong(error) | events.ClipEnd(_, ClientError() as error):
             told = [events.Problem(error.code, str(error))]
         case events.Typed(text) | events.Recite(text):
-            told = [events.TurnStarted("t"), events.ReplyText("t", text, first=True)]
+            told = [events.TurnStarted("t"), events.ReplyText("t", text)]
         case events.Touch(name):
             told = [events.Touched(name, None)]
         case events.SelectAgent(name):

@@ -218,7 +218,7 @@ WRITTEN: list[tuple[Event, dict[str, Any] | None]] = [
      {"type": "transcribed", "text": "hello", "confidence": 0.912}),
     (events.TurnStarted("t1"), {"type": "start"}),
     (events.Mood("t1", "sad"), {"type": "emotion", "emotion": "sad"}),
-    (events.ReplyText("t1", "Hi ", first=True), {"type": "chunk", "delta": "Hi "}),
+    (events.ReplyText("t1", "Hi "), {"type": "chunk", "delta": "Hi "}),
     (events.PhraseStarted("t1", "Hi there.", "joe"),
      {"type": "speak", "text": "Hi there.", "voice": "joe"}),
     (events.TurnDone("t1", "Hi there.", 12, 3, 0.25, 812.4, "smol"),

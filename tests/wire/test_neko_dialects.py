@@ -113,7 +113,7 @@ def test_most_messages_are_the_same_in_both(
 @pytest.mark.parametrize(
     ("event", "messages"),
     [
-        (events.ReplyText("t1", "Hi ", first=True), [{"type": "text", "text": "Hi "}]),
+        (events.ReplyText("t1", "Hi "), [{"type": "text", "text": "Hi "}]),
         (SOUND, [{"type": "audio", "audio_data": "AQD//w=="}]),
         (
             events.Started("audio"),
@@ -150,7 +150,7 @@ def coded(code: str, message: str) -> dict[str, Any]:
     ("event", "messages"),
     [
         (
-            events.ReplyText("t1", "Hi ", first=True),
+            events.ReplyText("t1", "Hi "),
             [{
                 "type": "gemini_response", "text": "Hi ", "isNewMessage": True, "turn_id": "t1",
                 "request_id": None,
@@ -269,7 +269,7 @@ def test_connections_do_not_share_a_dialect() -> None:
 
 
 def shown(wire: Neko, turn: str, *deltas: str) -> list[tuple[bool, str | None]]:
-    texts = [events.ReplyText(turn, delta, first=n == 0) for n, delta in enumerate(deltas)]
+    texts = [events.ReplyText(turn, delta) for delta in deltas]
     return [(m["isNewMessage"], m["request_id"]) for m in encoded(wire, *texts)]
 
 
@@ -281,9 +281,9 @@ def test_the_first_text_of_each_turn_is_a_new_message() -> None:
 
 def test_a_reply_that_goes_on_after_the_change_of_dialect_is_a_new_message() -> None:
     wire = neko()
-    wire.encode(events.ReplyText("t1", "a", first=True))
+    wire.encode(events.ReplyText("t1", "a"))
     wire.decode('{"action": "greeting_check"}')
-    late = encoded(wire, events.ReplyText("t1", "b", first=False))
+    late = encoded(wire, events.ReplyText("t1", "b"))
     assert late[0]["isNewMessage"] is True
 
 

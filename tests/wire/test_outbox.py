@@ -111,7 +111,7 @@ async def test_an_interruption_drops_all_that_waits_and_puts_the_notice_first(
 ) -> None:
     box = outbox()
     box.put(events.Pong())
-    box.put(events.ReplyText("t1", "stale", first=True))
+    box.put(events.ReplyText("t1", "stale"))
     await box.put_paced(sound(40))
     await box.put_paced(sound(60))
     notice = events.Activity("t1")
@@ -120,7 +120,7 @@ async def test_an_interruption_drops_all_that_waits_and_puts_the_notice_first(
     assert await box.take() == events.Pong()
     # Stages that have not been cancelled yet.
     await box.put_paced(sound())
-    box.put(events.ReplyText("t1", "late", first=False))
+    box.put(events.ReplyText("t1", "late"))
     box.close()
     assert await box.take() is None
 
@@ -168,7 +168,7 @@ async def test_a_held_turn_goes_when_it_is_released_and_all_else_at_once(
 ) -> None:
     box = outbox()
     box.begin("t2", held=True)
-    text = events.ReplyText("t2", "Hi.", first=True)
+    text = events.ReplyText("t2", "Hi.")
     box.put(text)
     await box.put_paced(sound(40, "t2"))
     box.put(events.Pong())
@@ -187,11 +187,11 @@ async def test_a_held_turn_goes_when_it_is_released_and_all_else_at_once(
 async def test_an_interrupted_held_turn_is_gone(autojump_clock: MockClock) -> None:
     box = outbox()
     box.begin("t2", held=True)
-    box.put(events.ReplyText("t2", "Hi.", first=True))
+    box.put(events.ReplyText("t2", "Hi."))
     box.interrupt(None)
     box.begin("t3")
-    box.put(events.ReplyText("t3", "Yes.", first=True))
-    assert await box.take() == events.ReplyText("t3", "Yes.", first=True)
+    box.put(events.ReplyText("t3", "Yes."))
+    assert await box.take() == events.ReplyText("t3", "Yes.")
 
 
 async def test_closing_sends_control_and_drops_sound(autojump_clock: MockClock) -> None:

@@ -36,9 +36,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import outcome
 
-from voicecore.audio import Pcm
+from voicecore.audio import HIGHEST_HZ, LOWEST_HZ, Pcm
 from voicecore.ears.formats import ACCEPTED, ACCEPTED_PLAIN, MAX_RATE_HZ, check_length
-from voicecore.ears.ingest import HIGHEST_HZ, LOWEST_HZ
 from voicecore.errors import BadAudio
 
 if TYPE_CHECKING:

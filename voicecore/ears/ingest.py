@@ -7,18 +7,21 @@ from collections.abc import Callable
 import numpy as np
 import trio
 
-from voicecore.audio import EAR_HZ, Framer, Pcm, Resampler, Samples, ms_to_samples
+from voicecore.audio import (
+    EAR_HZ,
+    HIGHEST_HZ,
+    LOWEST_HZ,
+    Framer,
+    Pcm,
+    Resampler,
+    Samples,
+    ms_to_samples,
+)
 from voicecore.engines.interface import VAD_FRAME_MS
 from voicecore.errors import ClientError
 
 FRAME_SAMPLES = ms_to_samples(VAD_FRAME_MS, EAR_HZ)
 """320."""
-
-LOWEST_HZ = 8_000
-"""Telephone sound; below it speech is not intelligible enough to be recognised."""
-
-HIGHEST_HZ = 48_000
-"""What browsers record at. A wrong rate is more likely than a microphone beyond it."""
 
 
 class Ingest:

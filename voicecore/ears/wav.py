@@ -9,9 +9,18 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from voicecore.audio import EAR_HZ, SILENCE, Pcm, Resampler, Samples, decode_s16le, from_float
+from voicecore.audio import (
+    EAR_HZ,
+    HIGHEST_HZ,
+    LOWEST_HZ,
+    SILENCE,
+    Pcm,
+    Resampler,
+    Samples,
+    decode_s16le,
+    from_float,
+)
 from voicecore.ears.formats import ACCEPTED, MAX_RATE_HZ
-from voicecore.ears.ingest import HIGHEST_HZ, LOWEST_HZ
 from voicecore.errors import BadAudio
 
 MAX_HEADER_BYTES = 1024 * 1024

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
@@ -181,16 +181,19 @@ async def _load(order: _Order, files: ModelFiles, loaded: dict[_Order, Any]) -> 
 async def _load_all(orders: Iterable[_Order], files: ModelFiles) -> dict[_Order, Any]:
     """Load engines side by side; if one cannot be loaded, close the others."""
     loaded: dict[_Order, Any] = {}
-    try:
+    with ExitStack() as undo:
+        undo.callback(_close, loaded)
         async with trio.open_nursery() as nursery:
             for order in orders:
                 nursery.start_soon(_load, order, files, loaded)
-    except BaseException:
-        for engine in loaded.values():
-            if isinstance(engine, Native):
-                engine.close()
-        raise
+        undo.pop_all()
     return loaded
+
+
+def _close(loaded: dict[_Order, Any]) -> None:
+    for engine in loaded.values():
+        if isinstance(engine, Native):
+            engine.close()
 
 
 @asynccontextmanager

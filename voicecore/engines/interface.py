@@ -297,6 +297,3 @@ class ModelFiles(Protocol):
         Raises:
             ModelError: as `folder`, or there is no such file.
         """
-
-
-Options: TypeAlias = Mapping[str, str | int | float | bool]

@@ -8,7 +8,7 @@ itself at its next chunk, when it finds that nobody listens.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Generic
 
 import attrs
@@ -62,11 +62,10 @@ class ThreadedEngine(Generic[R, C]):
     async def stream(self, request: R) -> AsyncIterator[AsyncIterator[C]]:
         send, receive = trio.open_memory_channel[outcome.Outcome[C]](CHUNKS_AHEAD)
         with receive:
-            try:
+            with ExitStack() as unsent:  # once the job is in the mailbox, its end is the thread's
+                unsent.enter_context(send)
                 await self._mailbox.send(Job(request, send))
-            except BaseException:
-                send.close()
-                raise
+                unsent.pop_all()
             yield _unwrap(receive)
 
 

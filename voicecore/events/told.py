@@ -85,7 +85,6 @@ class TurnStarted:
 class ReplyText:
     turn: str
     delta: str
-    first: bool
     unasked: bool = False
     """The host speaks of its own accord."""
 

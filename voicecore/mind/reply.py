@@ -14,7 +14,7 @@ import structlog
 import trio
 
 from voicecore.engines.interface import CalledTool, Delta, Llm, Message, Prompt
-from voicecore.events import Emotion, Event, Mood, ReplyText, ReplyTextComplete
+from voicecore.events import Event, ReplyText, ReplyTextComplete
 from voicecore.mind.emotion import EmotionTags, Tagged
 from voicecore.mind.generate import generate
 from voicecore.mind.strip import BadToolCall, Piece, Text, ToolCall, ToolCallStripper
@@ -53,16 +53,10 @@ class Voice:
     emit: Callable[[Event], None]
     words: trio.MemorySendChannel[str]
 
-    def feel(self, emotion: Emotion) -> None:
-        """Tell the reply's emotion; the first one counts."""
-        if self.turn.mood is None:
-            self.turn.mood = emotion
-            self.emit(Mood(self.turn.id, emotion))
-
 
 async def say(voice: Voice, text: str) -> None:
     turn = voice.turn
-    voice.emit(ReplyText(turn.id, text, first=not turn.text))
+    voice.emit(ReplyText(turn.id, text))
     turn.text += text
     await voice.words.send(text)
 
@@ -127,7 +121,8 @@ async def _strip(
     async def pass_on(pieces: Sequence[str | Tagged]) -> None:
         for piece in pieces:
             if isinstance(piece, Tagged):
-                voice.feel(piece.emotion)
+                if (mood := voice.turn.feel(piece.emotion)) is not None:
+                    voice.emit(mood)
             else:
                 await say(voice, piece)
 

@@ -8,7 +8,7 @@ from typing import Literal
 import attrs
 
 from voicecore.engines.interface import Image, Message
-from voicecore.events import Emotion, Span, Timeline
+from voicecore.events import Emotion, Mood, Span, Timeline
 
 MS_PER_CHAR = 65
 """Of English speech (about 15 characters a second), for a phrase whose length is not known yet."""
@@ -100,6 +100,13 @@ class Turn:
     def answer(self) -> str:
         """The reply itself: what was said since the last tool was called."""
         return self.text[self.settled :].strip()
+
+    def feel(self, emotion: Emotion) -> Mood | None:
+        """Take the reply's emotion; the first one counts, and is to be told to the client."""
+        if self.mood is not None:
+            return None
+        self.mood = emotion
+        return Mood(self.id, emotion)
 
     def foresaw(self, words: Words) -> bool:
         """Whether it is a guess that answers just these words."""

@@ -53,8 +53,7 @@ class TurnTaking:
     def __init__(self, around: Surroundings) -> None:
         """Begin with no conversation."""
         self._around = around
-        self.phase = Phase.IDLE
-        self.clips = Clips()
+        self.phase, self.clips = Phase.IDLE, Clips()
         self._history = History(around.wall_s, around.max_messages)
         self._floor = Floor(self._history, around)
         self._mic = OpenMic(self._floor, around.max_turn_chars)
@@ -64,9 +63,11 @@ class TurnTaking:
         self._opening_id: str | None = None
         self._kept: list[Words] = []  # to be answered when the conversation is open
         self._attached = Attached()
-        self._chosen = False  # the client has said which character is to answer
-        self._greeted = False
-        self._rules: dict[type, Callable[..., Actions]] = {
+        self._chosen = self._greeted = False  # the client chose a character; it has greeted
+        self._rules = self._table()
+
+    def _table(self) -> dict[type, Callable[..., Actions]]:
+        return {
             events.Start: self._start,
             events.Pause: self._pause,
             events.End: self._end,

@@ -8,7 +8,7 @@ import numpy as np
 import trio
 
 from voicecore.audio import MOUTH_HZ, Pcm, Samples
-from voicecore.events import Event, Mood, PhraseStarted, ReplySound
+from voicecore.events import Event, PhraseStarted, ReplySound
 from voicecore.mind.emotion import emotion_of
 from voicecore.mind.turn import Turn
 from voicecore.mouth.phrase import Phrase, Phraser
@@ -59,8 +59,9 @@ async def phrase(
 
 def _note_first(turn: Turn, found: Phrase, emit: Callable[[Event], None], language: str) -> None:
     if found.spoken and turn.mood is None and not turn.recited:
-        turn.mood = emotion_of(found.text, language)
-        emit(Mood(turn.id, turn.mood))
+        mood = turn.feel(emotion_of(found.text, language))
+        if mood is not None:
+            emit(mood)
     if found.spoken and turn.has("first token") and not turn.has("first phrase"):
         owner = "mouth.first_phrase_chars"
         turn.span("first phrase", owner, turn.end_s("first token"), trio.current_time())

@@ -6,16 +6,21 @@ import struct
 
 import numpy as np
 
-from voicecore.audio import EAR_HZ, Pcm, Samples, decode_s16le, ms_to_samples
+from voicecore.audio import (
+    EAR_HZ,
+    HIGHEST_HZ,
+    LOWEST_HZ,
+    Pcm,
+    Samples,
+    decode_s16le,
+    ms_to_samples,
+)
 from voicecore.errors import BadAudio, ClientError
 from voicecore.events import Command, Sound
 from voicecore.wire.protocol import Json, bytes_field, kind_of
 
 STEP_MS = 500
 """Messages of any length are taken in steps of this, so that bounds count in time."""
-
-LOWEST_HZ, HIGHEST_HZ = 8_000, 48_000
-"""Telephones, and what browsers record at (`ears.ingest` says the same)."""
 
 DESKTOP_SAMPLES, DESKTOP_HZ = 480, 48_000
 """The web client's arrays are of 10 ms; their length is all that tells their rate (wire.md 1.2)."""

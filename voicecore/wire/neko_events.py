@@ -116,7 +116,7 @@ class NekoEvents:
         if not self.native:
             yield dump(type="text", text=event.delta)
             return
-        # Not event.first: a client may turn out to be a shipped one in the middle of a reply.
+        # By the turn: a client may turn out to be a shipped one in the middle of a reply.
         is_new, self._shown_turn = event.turn != self._shown_turn, event.turn
         yield dump(
             type="gemini_response",

@@ -101,11 +101,6 @@ def text_field(message: Json, key: str, default: str | None = None) -> str:
     return mend(_text(message, key, default))
 
 
-def optional_text(message: Json, key: str) -> str | None:
-    """Return a field that is text, null or absent."""
-    return None if message.get(key) is None else text_field(message, key)
-
-
 def name_field(message: Json, key: str) -> str:
     """Return a field that is an id or a name.
 
