@@ -83,6 +83,14 @@ def test_a_change_of_the_file_is_used_while_a_client_stays(config: Path) -> None
         until(socket, "pong")
 
 
+def test_a_number_of_absurd_length_is_refused_and_the_connection_stays(config: Path) -> None:
+    with serving(config) as (address, _), connect(f"ws://{address}/ws") as socket:
+        socket.send('{"type": "ping", "x": ' + "9" * 700 + "}")
+        assert "too many digits" in str(until(socket, "error")["error"])
+        socket.send('{"type": "ping", "x": ' + "9" * 600 + "}")
+        until(socket, "pong")
+
+
 def test_sighup_reloads_and_a_wrong_file_changes_nothing(config: Path) -> None:
     with serving(config) as (address, process):
         with connect(f"ws://{address}/ws/default") as socket:

@@ -73,7 +73,7 @@ def parse_object(message: str | bytes) -> Json:
         raise ClientError(f"The message is not valid JSON: {error}.", "BAD_JSON") from None
     except (ValueError, RecursionError):
         raise ClientError(
-            "The message nests too deeply, or has a number of thousands of digits.", "BAD_JSON"
+            "The message nests too deeply, or has a number of too many digits.", "BAD_JSON"
         ) from None
     if not isinstance(parsed, dict):
         raise ClientError("The message must be a JSON object.", "BAD_JSON")
