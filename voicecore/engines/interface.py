@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from enum import IntEnum
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
@@ -41,6 +42,21 @@ class EngineInfo:
     calls_tools: bool = False
     """A language model that is told of tools by `Prompt.tools` and answers with `CalledTool`.
     Others are told in their prompt, and write calls as text."""
+    reads_ahead: bool = False
+    """A language model that gains by reading the beginning of a prompt while a person speaks."""
+
+
+class Urgency(IntEnum):
+    """Who waits for a request: what a machine works on first when it cannot do all at once."""
+
+    AWAITED = 0
+    """A person waits in silence: a turn's last recognition, the first phrase of a reply."""
+    AHEAD = 1
+    """It will be waited for if it is not ready in time: a phrase while the one before it plays."""
+    GUESS = 2
+    """It may turn out to be what the person waits for, or not: an answer prepared in a pause."""
+    PARTIAL = 3
+    """It only makes later work shorter: words recognised while the person still speaks."""
 
 
 # --- speech to text ------------------------------------------------------------------------------
@@ -55,6 +71,11 @@ class Utterance:
     """ISO 639-1 code, or None for the engine's configured default."""
     hints: str = ""
     """Names and words that may occur, given to the recogniser as its initial prompt."""
+    begins: str = ""
+    """Words it surely begins with: those on which recognitions of its beginning agreed. A
+    recogniser may go on from there; one that cannot ignores them."""
+    urgency: Urgency = Urgency.AWAITED
+    """With `Urgency.PARTIAL` one quick pass will do: the words are not shown as final."""
 
 
 @attrs.frozen
@@ -128,6 +149,9 @@ class Prompt:
     temperature: float | None = None
     tools: tuple[ToolSpec, ...] = ()
     """Given only to a model whose `EngineInfo.calls_tools` is true."""
+    urgency: Urgency = Urgency.AWAITED
+    """With `Urgency.PARTIAL` nothing is to be written: the prompt is only read, so that one which
+    begins the same is read faster. Given only to a model whose `EngineInfo.reads_ahead` is true."""
 
 
 @attrs.frozen
@@ -163,6 +187,17 @@ class SpeechRequest:
     voice: str | None = None
     speed: float = 1.0
     """1 is the voice's own pace; 2 is twice as fast."""
+    urgency: Urgency = Urgency.AWAITED
+
+
+@attrs.frozen
+class WordTime:
+    """When a word is spoken, from the first sample of the chunk that brings it."""
+
+    text: str
+    """As it stands in the request's text, punctuation included, without spaces around it."""
+    start_ms: float
+    end_ms: float
 
 
 @attrs.frozen(eq=False)
@@ -171,6 +206,9 @@ class SpeechChunk:
 
     samples: Samples
     rate_hz: int
+    words: tuple[WordTime, ...] = ()
+    """The words that begin here and in the chunks after it, up to the next chunk with words; they
+    may end, or even begin, in those. Empty if the voice does not know when it says what."""
 
 
 # --- end of turn ---------------------------------------------------------------------------------
@@ -184,6 +222,7 @@ class TurnSound:
     """
 
     samples: Samples
+    urgency: Urgency = Urgency.AWAITED
 
 
 @attrs.frozen
