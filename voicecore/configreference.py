@@ -1,4 +1,4 @@
-"""Every setting there is, read off the classes of ``config.py``: key, type, limits, default, words.
+"""Every setting there is, read off the classes of ``config``: key, type, limits, default, words.
 
 The loader asks it what a key may hold; ``docs/configuration.md`` is what `describe` returns.
 """
@@ -20,7 +20,6 @@ from typing import Any, Literal
 
 import attrs
 
-from voicecore import config
 from voicecore.config import Config
 
 Key = tuple[str, ...]
@@ -138,13 +137,16 @@ def _default(attribute: attrs.Attribute[Any]) -> object:
 
 
 @cache
-def _class_nodes() -> Mapping[str, ast.ClassDef]:
-    body = ast.parse(inspect.getsource(config)).body
-    return {node.name: node for node in body if isinstance(node, ast.ClassDef)}
+def _node(cls: Any) -> ast.ClassDef | None:
+    """The source of a class of the configuration; None for any other type."""
+    if not attrs.has(cls):
+        return None
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    return next(node for node in body if isinstance(node, ast.ClassDef))
 
 
 def _class_words(kind: Any) -> str:
-    node = _class_nodes().get(getattr(kind, "__name__", ""))
+    node = _node(kind)
     return " ".join((ast.get_docstring(node) or "").split()) if node else ""
 
 
@@ -152,7 +154,7 @@ def _docstrings(cls: type) -> dict[str, str]:
     """The string below each attribute, of the class and of those it is made from."""
     found: dict[str, str] = {}
     for each in reversed(cls.__mro__):
-        node = _class_nodes().get(each.__name__)
+        node = _node(each)
         body = node.body if node else []
         for line, below in itertools.pairwise(body):
             match line, below:
@@ -203,7 +205,7 @@ voicecore serve --set server.port=8080 --set 'characters.robin.prompt="You are a
 - A key that does not exist, a wrong type or a number out of range stops the start, and all such
   mistakes are told at once.
 
-This page is made from `voicecore/config.py`; do not edit it.
+This page is made from `voicecore/config/`; do not edit it.
 """
 
 
