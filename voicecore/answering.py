@@ -15,7 +15,7 @@ import trio
 from voicecore import events
 from voicecore.config import CharacterConfig
 from voicecore.engines import idle
-from voicecore.engines.interface import Llm, Message, Prompt
+from voicecore.engines.interface import Llm, Message, Prompt, Urgency
 from voicecore.host import Host
 from voicecore.mind.prompt import build_prompt
 from voicecore.mind.prompt_tools import how_told
@@ -44,6 +44,7 @@ class Answering:
 
     host: Host
     guest: Guest
+    conversation: str
     outbox: Outbox
     emit: Callable[[events.Event], None]
 
@@ -72,6 +73,19 @@ class Answering:
             turn.fail("EMPTY_REPLY", "The language model gave no answer. Say it in other words.")
         await self._finish(turn)
 
+    async def read_ahead(self, history: tuple[Message, ...]) -> None:
+        """Have the model read what will be the prompt's beginning, if it has nothing else to do."""
+        engines = await self.host.room.warm()
+        profile = self.host.character(self.guest.character)
+        llm = self.host.llm(engines, profile)
+        if not (llm.info.reads_ahead and idle(llm)):
+            return
+        tools = self.host.tools_for(profile)
+        prompt = self._prompt(profile, llm, tools, history, exchanges=(), offer=True)
+        async with llm.stream(attrs.evolve(prompt, urgency=Urgency.PARTIAL)) as nothing:
+            async for _ in nothing:
+                pass
+
     async def recite(self, turn: Turn) -> None:
         """Speak a text: the client's, or the host's own (which the client is shown as well)."""
         words_in, words_out = trio.open_memory_channel[str](1)
@@ -97,7 +111,7 @@ class Answering:
     ) -> Prompt:
         config = self.host.config.llm
         how = how_told(config, llm.info)
-        return build_prompt(
+        prompt = build_prompt(
             profile.prompt,
             (*history, *exchanges),
             budget_tokens=config.prompt_tokens,
@@ -106,6 +120,7 @@ class Answering:
             tools=[tool.spec for tool in tools.values()] if offer or how == "text" else (),
             tools_as=how,
         )
+        return attrs.evolve(prompt, conversation=self.conversation)
 
     def _toolbox(self, tools: Mapping[str, Tool]) -> Toolbox:
         config = self.host.config.tools

@@ -6,14 +6,16 @@ recordings → record ───┘
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import attrs
 import trio
 
 from voicecore.audio import Samples
+from voicecore.ears.endpoint import Endpointer
 from voicecore.ears.recording import Recording, record
-from voicecore.ears.segment import Endpointer, Take, segment
+from voicecore.ears.segment import Take, segment
 from voicecore.ears.transcribe import transcribe
 from voicecore.engines import idle
 from voicecore.engines.interface import TurnJudge, TurnSound
@@ -35,12 +37,14 @@ class Hearing:
     frames: trio.MemoryReceiveChannel[Samples]
     recordings: trio.MemoryReceiveChannel[Recording]
     inbox: trio.MemorySendChannel[Happening]
+    answer_ready: Callable[[], bool | None]
+    """Whether the answer prepared in a pause could be heard now; None if there is none."""
 
     async def listen(self) -> None:
         """Turn frames and recordings into words, for ever."""
         engines = await self.host.room.warm()
         config = self.host.config
-        endpointer = Endpointer(engines.vad.detector(), config.ears)
+        endpointer = Endpointer(engines.vad.detector(), config.ears, self.answer_ready)
         judge = None if engines.turn is None else partial(_judge, engines.turn)
         utterances_in, utterances_out = trio.open_memory_channel[Take](UTTERANCES)
         async with trio.open_nursery() as nursery:

@@ -169,6 +169,15 @@ class Session:
         kind = "stopped" if isinstance(notice, events.Stopped) else "interrupted"
         self._note(kind, turn=turn, dropped_ms=round(dropped_ms))
 
+    def suspend(self, turn: str, notice: events.Event) -> None:
+        unheard_ms = self.outbox.suspend(notice)
+        log.info("suspended", turn=turn, unheard_ms=round(unheard_ms))
+
+    def resume(self, turn: str) -> None:
+        self.outbox.resume()
+        self.host.metrics.turns.labels(self.guest.wire.name, "resumed").inc()
+        log.info("resumed", turn=turn)
+
     def _note(self, kind: str, **detail: JsonValue) -> None:
         """Keep in the conversation's file that something happened, if the disk keeps up."""
         session_id = self.taking.conversation
@@ -240,12 +249,17 @@ class Session:
 
     async def listen(self) -> None:
         """The ears: frames and recordings to words."""
-        hearing = Hearing(self.host, self.guest, self.frames, self.recordings, self.inbox)
+        hearing = Hearing(
+            self.host, self.guest, self.frames, self.recordings, self.inbox, self.outbox.ready
+        )
         await hearing.listen()
 
     async def answer(self, turn: Turn, history: tuple[Message, ...]) -> None:
         await self._answering.answer(turn, history)
         await self.inbox.send(TurnOver(turn.id))
+
+    async def read_ahead(self, history: tuple[Message, ...]) -> None:
+        await self._answering.read_ahead(history)
 
     async def recite(self, turn: Turn) -> None:
         await self._answering.recite(turn)
@@ -275,7 +289,8 @@ class Session:
 
     @property
     def _answering(self) -> Answering:
-        return Answering(self.host, self.guest, self.outbox, self.emit)
+        conversation = self.taking.conversation or ""
+        return Answering(self.host, self.guest, conversation, self.outbox, self.emit)
 
 
 async def run_session(

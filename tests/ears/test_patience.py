@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import attrs
 import numpy as np
 import pytest
@@ -10,8 +12,17 @@ from trio.testing import MockClock
 from tests.harness import Fakes, open_stage
 from voicecore.audio import Samples
 from voicecore.config import EarsConfig
+from voicecore.ears.endpoint import (
+    Endpointer,
+    Guess,
+    Onset,
+    Partial,
+    Pause,
+    Resumed,
+    Segment,
+    Speech,
+)
 from voicecore.ears.patience import Patience, unfinished
-from voicecore.ears.segment import Endpointer, Guess, Onset, Pause, Resumed, Segment, Speech
 from voicecore.engines.fake import fake_stt, fake_turn
 
 CONFIG = EarsConfig(
@@ -144,3 +155,58 @@ async def test_a_turn_that_sounds_complete_is_answered_sooner(autojump_clock: Mo
         (endpoint,) = [span for span in timeline["spans"] if span["name"] == "endpoint"]
         ended[probability] = endpoint["end_ms"] - endpoint["start_ms"]
     assert ended == {0.95: 200, 0.5: 440, 0.05: 900}
+
+
+@pytest.mark.parametrize(
+    ("ready_after", "ended_after"), [(0, 200), (15, 300), (21, 420), (99, 440)]
+)
+def test_a_complete_turn_lasts_until_its_answer_can_be_heard(
+    ready_after: int, ended_after: float
+) -> None:
+    """But no longer than one of which nothing is known."""
+    frames = 0
+
+    def ready() -> bool:
+        return frames >= ready_after
+
+    class Counting(Loud):
+        def feed(self, frame: Samples) -> bool:
+            nonlocal frames
+            frames = 0 if frame[0] else frames + 1
+            return super().feed(frame)
+
+    endpointer = Endpointer(Counting(), CONFIG, ready)
+    assert silence_until_the_end(endpointer, 4, completeness=0.9) == ended_after
+
+
+def test_without_an_answer_being_prepared_a_complete_turn_ends_at_once() -> None:
+    endpointer = Endpointer(Loud(), CONFIG, lambda: None)
+    assert silence_until_the_end(endpointer, 4, completeness=0.9) == 200
+
+
+def test_a_guess_is_made_while_the_detector_still_hears_the_voice_fade() -> None:
+    class Lagging:
+        def feed(self, frame: Samples) -> bool:
+            return True
+
+        def reset(self) -> None:
+            """Nothing is kept."""
+
+    endpointer = Endpointer(Lagging(), CONFIG)
+    found: list[tuple[int, Segment]] = []
+    for number, level in enumerate([8_000] * 30 + [20] * 4 + [8_000] * 2):
+        found += [(number, s) for s in endpointer.feed(np.full(320, level, np.int16))]
+    assert [(n, type(s)) for n, s in found[-2:]] == [(31, Guess), (34, Resumed)]
+
+
+def test_partials_come_while_the_person_speaks_on() -> None:
+    endpointer = Endpointer(Loud(), attrs.evolve(CONFIG, partial_ms=500))
+    found = [
+        (number, segment)
+        for number in range(100)
+        for segment in endpointer.feed(voiced(number < 90))
+        if isinstance(segment, Partial | Guess)
+    ]
+    partials = [number for number, segment in found if isinstance(segment, Partial)]
+    assert [later - one for one, later in itertools.pairwise(partials)] == [25, 25]
+    assert [type(segment) for _, segment in found[-1:]] == [Guess]

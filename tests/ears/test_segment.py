@@ -10,17 +10,8 @@ from trio.testing import MockClock
 
 from voicecore.audio import Samples
 from voicecore.config import EarsConfig
-from voicecore.ears.segment import (
-    Endpointer,
-    Guess,
-    Onset,
-    Pause,
-    Resumed,
-    Segment,
-    Speech,
-    Take,
-    segment,
-)
+from voicecore.ears.endpoint import Endpointer, Guess, Onset, Pause, Resumed, Segment, Speech
+from voicecore.ears.segment import Take, segment
 from voicecore.engines.fake import FakeVad
 from voicecore.mind.happenings import Happening
 

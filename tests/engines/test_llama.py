@@ -17,6 +17,7 @@ from voicecore.engines.interface import (
     Native,
     Prompt,
     Unheard,
+    Urgency,
     Usage,
 )
 from voicecore.errors import ConfigError, EngineError, ModelError
@@ -200,8 +201,8 @@ def slots_of(server: FakeServer) -> list[int | None]:
 def test_a_conversation_that_goes_on_gets_its_own_slot() -> None:
     engine, server = loaded(text("x", "stop"), parallel=2)
 
-    for prompt in [ask("a"), ask("b"), ask("a", "x", "more"), ask("b", "x", "more"), ask("c")]:
-        replies(engine, prompt)
+    for name in "ababc":
+        replies(engine, ask("Hello.", conversation=name))
 
     assert slots_of(server) == [None, None, 1, 0, None]
 
@@ -209,34 +210,65 @@ def test_a_conversation_that_goes_on_gets_its_own_slot() -> None:
 def test_a_conversation_that_was_pushed_out_is_left_to_llama() -> None:
     engine, server = loaded(text("x", "stop"), parallel=2)
 
-    for prompt in [ask("a"), ask("b"), ask("c"), ask("a", "x", "more"), ask("c", "x", "more")]:
-        replies(engine, prompt)
+    for name in "abcac":
+        replies(engine, ask("Hello.", conversation=name))
 
     assert slots_of(server) == [None, None, None, None, 1]
 
 
-def test_a_busy_slot_is_not_waited_for() -> None:
+def test_prompts_of_no_conversation_take_the_oldest_slot() -> None:
     engine, server = loaded(text("x", "stop"), parallel=2)
-    replies(engine, ask("a"))
-    again = ask("a", "x", "more")
+
+    for _ in range(3):
+        replies(engine, ask("Hello."))
+
+    assert slots_of(server) == [None, None, None]
+
+
+def test_a_conversation_waits_for_its_own_slot() -> None:
+    engine, server = loaded(text("x", "stop"), parallel=2)
+    order: list[str] = []
+
+    def second() -> None:
+        replies(engine, ask("a", "x", "more", conversation="a"))
+        order.append("second")
+
+    asking = threading.Thread(target=second)
 
     def ask_meanwhile() -> None:
         server.during = lambda: None
-        asking = threading.Thread(target=replies, args=(engine, again))
         asking.start()
-        asking.join()
+        asking.join(0.05)  # it would be over by then, if it did not wait
+        order.append("first")
 
     server.during = ask_meanwhile
-    replies(engine, again)
+    replies(engine, ask("a", conversation="a"))
+    asking.join()
 
-    assert slots_of(server) == [None, 1, None]
+    assert order == ["first", "second"]
+    assert slots_of(server) == [None, 1]
+
+
+def test_a_prompt_is_read_ahead_without_a_reply() -> None:
+    engine, server = loaded(text("x", "stop"), parallel=2)
+
+    assert replies(engine, ask("What is", conversation="a", urgency=Urgency.PARTIAL)) == []
+    replies(engine, ask("What is it?", conversation="a"))
+
+    assert [request["max_tokens"] for request in server.requests] == [0, 96]
+    assert slots_of(server) == [None, 1]
+
+
+def test_what_is_wrong_with_a_prompt_read_ahead_is_not_told() -> None:
+    engine, _ = loaded(RuntimeError("too long"))
+    assert replies(engine, ask("What is", urgency=Urgency.PARTIAL)) == []
 
 
 def test_a_failed_reply_frees_its_slot() -> None:
     engine, server = loaded(RuntimeError("no"), parallel=1)
     for _ in range(3):
         with pytest.raises(EngineError):
-            replies(engine, ask("a"))
+            replies(engine, ask("a", conversation="a"))
 
     assert slots_of(server) == [None, 0, 0]
 

@@ -29,6 +29,7 @@ class Talk:
         self.played_ms = 0.0
         self.opening = 0
         self.greeting = ""
+        self.backchannels: set[str] = set()
         ids = count(1)
         self.taking = TurnTaking(
             Surroundings(
@@ -41,6 +42,7 @@ class Talk:
                 max_text_chars=1_000,
                 knows=lambda name: name == "robin",
                 greeting=lambda: self.greeting,
+                backchannel=lambda text: text in self.backchannels,
             )
         )
 

@@ -39,6 +39,7 @@ from voicecore.mind.happenings import (
     SpeechResumed,
     SpeechStarted,
     StopOpening,
+    Suspend,
     TurnOver,
 )
 from voicecore.mind.turns import BUSY
@@ -134,8 +135,9 @@ def test_speech_cuts_the_reply_and_keeps_what_was_heard_of_it() -> None:
     say(talk.taking.turn, "First sentence. ")
     say(talk.taking.turn, "one two three four")
     talk.played_ms = 1_500
-    actions = talk(SpeechStarted())
-    assert actions[0] == Cut("t1", events.Activity("t1"), "the person speaks")
+    assert talk(SpeechStarted()) == [Suspend("t1", events.Activity("t1"))]
+    actions = talk(heard("stop", final=False))
+    assert actions[0] == Cut("t1", None, "the person speaks")
     assert remembered(actions) == [("assistant", "First sentence. one two", True)]
     assert talk.taking.turn is None
 

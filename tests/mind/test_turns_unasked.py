@@ -173,7 +173,7 @@ def test_what_was_heard_of_the_greeting_is_part_of_the_history() -> None:
     talk.open()
     say(talk.taking.turn, "Hello there.", ms=1_000)
     talk.played_ms = 500
-    actions = talk(SpeechStarted())
+    actions = talk(SpeechStarted(), heard("wait", final=False))
     assert remembered(actions) == [("assistant", "Hello", True)]
 
 

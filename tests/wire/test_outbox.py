@@ -217,3 +217,131 @@ def test_the_clock_never_plays_more_than_was_sent_nor_backwards(
         played_ms = clock.played_ms(now_s)
         assert played_ms == pytest.approx(before_ms)
     assert clock.played_ms(now_s + clock.left_ms(now_s) / 1000) == pytest.approx(total_ms)
+
+
+# --- silent for a moment ---
+
+
+async def test_a_suspended_turn_is_silent_and_goes_on_where_it_was_heard(
+    autojump_clock: MockClock,
+) -> None:
+    box = outbox(lead_ms=200, capacity_ms=10_000)
+    sent: list[tuple[float, events.Event]] = []
+    begun_s = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(drain, box, sent)
+        for _ in range(25):
+            await box.put_paced(sound(40))
+        await trio.sleep(0.1)
+        assert box.played_ms() == pytest.approx(100)
+        assert box.suspend(events.Activity("t1")) == 240  # of 320 ms that were sent
+        await trio.sleep(2)
+        assert box.played_ms() == pytest.approx(80)  # a chunk cut in the middle is said again
+        assert sent[-1][1] == events.Activity("t1")
+        assert len(sent) == 9
+        box.resume()
+        await box.played()
+        assert trio.current_time() - begun_s == pytest.approx(0.1 + 2 + 0.92)
+        assert box.played_ms() == pytest.approx(1_000)
+        box.close()
+    again = [event for _, event in sent[9:]]
+    assert all(isinstance(event, events.ReplySound) for event in again)
+    assert {event.speech for event in again if isinstance(event, events.ReplySound)} == {"t1.2"}
+
+
+async def test_the_notice_names_the_stretch_that_is_interrupted(autojump_clock: MockClock) -> None:
+    box = outbox(lead_ms=200)
+    await box.put_paced(sound())
+    for expected in ("t1", "t1.2", "t1.3"):
+        assert isinstance(await box.take(), events.ReplySound)
+        box.suspend(events.Activity("t1"))
+        assert await box.take() == events.Activity(expected)
+        box.resume()
+    box.interrupt(events.Activity("t1"))
+    assert await box.take() == events.Activity("t1.4")
+    box.begin("t2")
+    await box.put_paced(sound(turn="t2"))
+    after = await box.take()
+    assert isinstance(after, events.ReplySound)
+    assert (after.turn, after.speech) == ("t2", "")
+
+
+async def test_a_suspended_turn_is_neither_sent_nor_played(autojump_clock: MockClock) -> None:
+    box = outbox(lead_ms=200)
+    await box.put_paced(sound(120))
+    await box.take()
+    with trio.move_on_after(0.05):
+        await box.played()
+    box.suspend(events.Activity("t1"))
+    with trio.move_on_after(5) as patience:
+        await box.played()
+    assert patience.cancelled_caught
+    box.resume()
+    assert await box.take() == events.Activity("t1")
+    await box.take()
+    await box.played()
+    assert box.played_ms() == pytest.approx(120)
+
+
+async def test_text_goes_on_while_the_sound_is_suspended(autojump_clock: MockClock) -> None:
+    box = outbox()
+    box.suspend(events.Activity("t1"))
+    box.put(events.ReplyText("t1", "Hello."))
+    assert await box.take() == events.Activity("t1")
+    assert await box.take() == events.ReplyText("t1", "Hello.")
+
+
+async def test_an_interruption_ends_a_suspended_turn(autojump_clock: MockClock) -> None:
+    box = outbox()
+    await box.put_paced(sound())
+    box.suspend(events.Activity("t1"))
+    assert box.interrupt(None) == 40
+    box.begin("t2")
+    await box.put_paced(sound(turn="t2"))
+    assert await box.take() == events.Activity("t1")
+    after = await box.take()
+    assert isinstance(after, events.ReplySound)
+    assert (after.turn, after.speech) == ("t2", "")
+
+
+@given(
+    st.lists(st.floats(10, 200), min_size=1, max_size=30),
+    st.lists(st.floats(0, 0.5), max_size=8),
+)
+def test_however_often_it_is_suspended_all_of_it_is_played_in_order(
+    pieces_ms: list[float], waits_s: list[float]
+) -> None:
+    async def main() -> None:
+        box = outbox(lead_ms=150, capacity_ms=100_000)
+        sent: list[tuple[float, events.Event]] = []
+        sounds = [
+            events.ReplySound("t1", Pcm(np.full(round(ms) * 48, n, np.int16), MOUTH_HZ))
+            for n, ms in enumerate(pieces_ms)
+        ]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(drain, box, sent)
+            for one in sounds:
+                await box.put_paced(one)
+            for wait_s in waits_s:
+                await trio.sleep(wait_s)
+                box.suspend(events.Activity("t1"))
+                await trio.sleep(0.1)
+                box.resume()
+            await box.played()
+            box.close()
+        order = [int(e.pcm.samples[0]) for _, e in sent if isinstance(e, events.ReplySound)]
+        assert list(dict.fromkeys(order)) == list(range(len(sounds)))
+        assert box.played_ms() == pytest.approx(sum(one.pcm.ms for one in sounds))
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+async def test_a_held_turn_is_ready_once_its_first_sound_waits(autojump_clock: MockClock) -> None:
+    box = outbox()
+    assert box.ready() is None
+    box.begin("t2", held=True)
+    assert box.ready() is False
+    await box.put_paced(sound(turn="t2"))
+    assert box.ready() is True
+    box.release()
+    assert box.ready() is None

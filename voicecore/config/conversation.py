@@ -16,12 +16,17 @@ class EarsConfig:
     """Kept from before speech was noticed: soft first consonants begin there."""
     onset_ms: int = attrs.field(default=100, validator=gt(0))
     """Voiced time, within a window of twice that, that makes speech of a sound."""
+    partial_ms: int = attrs.field(default=500, validator=gt(0))
+    """While a person speaks on, their words so far are recognised so often, when the machine has
+    time: the last ones and the answer then come sooner."""
     guess_ms: int = attrs.field(default=40, validator=gt(0))
-    """Silence after which the answer is prepared, unheard, in case the turn is over."""
+    """Silence, or sound far softer than the speech before, after which the answer is prepared,
+    unheard, in case the turn is over."""
     endpoint_ms: int = attrs.field(default=440, validator=gt(0))
     """Silence that ends a turn when nothing tells whether it is complete."""
     endpoint_complete_ms: int = attrs.field(default=200, validator=gt(0))
-    """Silence that ends a turn that sounds complete (`turn.engine`)."""
+    """Silence that ends a turn that sounds complete (`turn.engine`), once the prepared answer can
+    be heard; at ``endpoint_ms`` it ends in any case."""
     endpoint_open_ms: int = attrs.field(default=900, validator=gt(0))
     """Silence that ends a turn that sounds open, or whose last word begins something."""
     judge_ms: int = attrs.field(default=100, validator=gt(0))

@@ -7,8 +7,8 @@ import numpy as np
 
 from voicecore.audio import EAR_HZ, SILENCE, Pcm, Samples, ms_to_samples
 from voicecore.config import EarsConfig
+from voicecore.ears.endpoint import Endpointer, Onset, Speech
 from voicecore.ears.ingest import Ingest
-from voicecore.ears.segment import Endpointer, Onset, Speech
 from voicecore.engines.interface import VoiceDetector
 
 PAUSE_MS = 600

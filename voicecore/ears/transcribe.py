@@ -7,11 +7,12 @@ from collections.abc import Callable
 import structlog
 import trio
 
+from voicecore.ears.agreement import Agreement
 from voicecore.ears.segment import Take
 from voicecore.engines.interface import Stt, Transcript, Utterance
 from voicecore.errors import EngineError
 from voicecore.events import Span
-from voicecore.mind.happenings import Happening, Heard, HearingFailed
+from voicecore.mind.happenings import Happening, Heard, HearingFailed, PartlyHeard
 
 log = structlog.get_logger()
 
@@ -29,16 +30,25 @@ async def transcribe(
 
     ``language`` is asked each time, since another character may speak another one.
 
-    What was recognised as a guess is not recognised again when the guess was right. ``on_guess``
-    is told a guess's number and its words.
+    What was recognised as a guess is not recognised again when the guess was right, and words on
+    which partial results agreed are not recognised again at all. ``on_guess`` is told a guess's
+    number and its words.
     """
     guessed: tuple[int, Transcript] | None = None
+    agreement = Agreement()
     with utterances, inbox:
         async for take in utterances:
-            if guessed and not take.tentative and take.guess == guessed[0]:
+            begins = "" if take.clip else agreement.agreed
+            if not (take.unfinished or take.clip):
+                agreement.reset()
+            if guessed and not take.unfinished and take.guess == guessed[0]:
                 await inbox.send(_heard(take, guessed[1], stt.info.name))
                 continue
-            result = await _try(stt, take, language(), timeout_ms)
+            result = await _try(stt, take, language(), begins, timeout_ms)
+            if take.unfinished and isinstance(result, Transcript):
+                await _agree(agreement, result, inbox)
+            if take.partial:
+                continue
             if isinstance(result, Transcript):
                 guessed = (take.guess, result) if take.tentative else None
                 if take.tentative and on_guess is not None:
@@ -48,14 +58,25 @@ async def transcribe(
                 await inbox.send(result)
 
 
+async def _agree(
+    agreement: Agreement, result: Transcript, inbox: trio.MemorySendChannel[Happening]
+) -> None:
+    """Tell the conversation of words that have become certain."""
+    before = agreement.agreed
+    certain = agreement.feed(result.text)
+    if certain != before:
+        await inbox.send(PartlyHeard(certain))
+
+
 async def _try(
-    stt: Stt, take: Take, language: str | None, timeout_ms: int
+    stt: Stt, take: Take, language: str | None, begins: str, timeout_ms: int
 ) -> Transcript | HearingFailed:
     if not len(take.samples):  # a message whose last words were recognised before its end
         return Transcript("", confidence=0.0)
+    utterance = Utterance(take.samples, language, begins=begins, urgency=take.urgency)
     try:
         with trio.fail_after(timeout_ms / 1000):
-            return await recognise(stt, Utterance(take.samples, language))
+            return await recognise(stt, utterance)
     except trio.TooSlowError:
         problem = (
             f"Recognition took longer than {timeout_ms} ms and was given up; say it again. "

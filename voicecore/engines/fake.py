@@ -31,6 +31,7 @@ from voicecore.engines.interface import (
     SpeechRequest,
     Transcript,
     TurnSound,
+    Urgency,
     Usage,
     Utterance,
     Vad,
@@ -92,10 +93,16 @@ class _Player(Generic[C]):
 def fake_stt(
     texts: Sequence[str | EngineError] = (), *, delay_s: float = 0.2
 ) -> FakeEngine[Utterance, Transcript]:
-    """Recognise the scripted texts in turn; past them, say how long the speech was."""
+    """Recognise the scripted texts in turn; past them, say how long the speech was.
+
+    Of a partial it recognises nothing.
+    """
     scripted = iter(texts)
 
     def script(utterance: Utterance) -> Iterator[Step[Transcript]]:
+        if utterance.urgency is Urgency.PARTIAL:
+            yield delay_s, Transcript("", confidence=0.0)
+            return
         ms = samples_to_ms(len(utterance.samples), 16_000)
         text = next(scripted, f"I spoke for {ms / 1000:.1f} seconds.")
         if isinstance(text, EngineError):

@@ -149,6 +149,8 @@ class Prompt:
     temperature: float | None = None
     tools: tuple[ToolSpec, ...] = ()
     """Given only to a model whose `EngineInfo.calls_tools` is true."""
+    conversation: str = ""
+    """Names the conversation, whose prompts begin alike; empty for one that has no others."""
     urgency: Urgency = Urgency.AWAITED
     """With `Urgency.PARTIAL` nothing is to be written: the prompt is only read, so that one which
     begins the same is read faster. Given only to a model whose `EngineInfo.reads_ahead` is true."""

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -26,7 +26,15 @@ from typing import Any, Protocol, TypeVar
 import outcome
 
 from voicecore.config import LlmConfig, cores
-from voicecore.engines.interface import Delta, EngineInfo, Message, ModelFiles, Prompt, Usage
+from voicecore.engines.interface import (
+    Delta,
+    EngineInfo,
+    Message,
+    ModelFiles,
+    Prompt,
+    Urgency,
+    Usage,
+)
 from voicecore.errors import ConfigError, EngineError, EngineMissing, ModelError
 
 try:
@@ -124,6 +132,7 @@ def load(config: LlmConfig, files: ModelFiles, *, threads: int) -> Llama:
         model=config.model,
         version=f"xllamacpp {version('xllamacpp')}",
         threads=threads,
+        reads_ahead=True,
     )
     return Llama(server, config, info)
 
@@ -182,7 +191,7 @@ class Llama:
         self._slots = _Slots(config.parallel)
 
     def run(self, prompt: Prompt, emit: Callable[[Delta | Usage], None], /) -> None:
-        """Generate the reply, a `Delta` a token, then its `Usage`.
+        """Generate the reply, a `Delta` a token, then its `Usage`; of a `PARTIAL` one, nothing.
 
         Raises:
             Unheard: from ``emit``.
@@ -193,8 +202,12 @@ class Llama:
                 f"The model {self._config.model} takes no pictures. Use one that does, "
                 "through the openai engine."
             )
-        with self._slots.taken(prompt.messages) as where:
-            self._generate({**self._request(prompt), **where}, emit)
+        with self._slots.taken(prompt.conversation) as where:
+            request = {**self._request(prompt), **where}
+            if prompt.urgency is Urgency.PARTIAL:
+                self._read(request)
+            else:
+                self._generate(request, emit)
 
     def warm_up(self) -> None:
         """Generate two tokens: brings the model file into memory and allocates the buffers."""
@@ -204,6 +217,12 @@ class Llama:
     def close(self) -> None:
         """Free the model. The server's thread ends within about 0.1 s."""
         self._server = None
+
+    def _read(self, request: Mapping[str, Any]) -> None:
+        """Have a prompt computed and kept; what is wrong with it, its reply will tell."""
+        assert self._server is not None, "closed"
+        with suppress(RuntimeError):
+            self._server.handle_chat_completions({**request, "max_tokens": 0}, lambda _: False)
 
     def _generate(self, request: Mapping[str, Any], emit: Callable[[Delta | Usage], None]) -> None:
         reply = _Reply(emit, self._config, request["max_tokens"])
@@ -242,34 +261,42 @@ class _Slots:
     A slot keeps what was computed for its last prompt. Left to itself, llama.cpp takes the slot
     whose prompt begins most alike, and conversations that share only the character's prompt then
     push each other out (measured: three turns without any reuse). Here a conversation that goes on
-    gets its own slot. Any other gets the one not used for longest; llama.cpp finds that by itself,
-    and then moves the old contents to its memory (`CACHE_MIB`) and fetches what it has of the new
-    conversation, which it does not do when told the slot.
+    gets its own slot, and waits for it: what still runs there is a reply that nobody listens to any
+    more, or the beginning of the same prompt being read. Any other conversation gets the slot not
+    used for longest; llama.cpp finds that by itself, and then moves the old contents to its memory
+    (`CACHE_MIB`) and fetches what it has of the new conversation, which it does not do when told
+    the slot.
     """
 
     def __init__(self, count: int) -> None:
-        self._lock = threading.Lock()
+        self._freed = threading.Condition()
         # The one not used for longest first; llama.cpp begins with the last.
         self._free = list(reversed(range(count)))
-        self._held: dict[int, tuple[Message, ...]] = {}
+        self._held: dict[int, str] = {}
 
     @contextmanager
-    def taken(self, messages: tuple[Message, ...]) -> Iterator[dict[str, int]]:
+    def taken(self, conversation: str) -> Iterator[dict[str, int]]:
         """Take a slot for a prompt; yields what the request must say about it."""
-        with self._lock:
-            own = [slot for slot in self._free if self._begins(slot, messages)]
-            slot = max(own, key=lambda slot: len(self._held[slot])) if own else self._free[0]
+        with self._freed:
+            own = self._own(conversation)
+            if own is not None:
+                self._freed.wait_for(lambda: own in self._free or self._own(conversation) != own)
+                own = self._own(conversation)
+            slot = self._free[0] if own is None else own
             self._free.remove(slot)
-            self._held[slot] = messages
+            self._held[slot] = conversation
         try:
-            yield {"id_slot": slot} if own else {}
+            yield {} if own is None else {"id_slot": slot}
         finally:
-            with self._lock:
+            with self._freed:
                 self._free.append(slot)
+                self._freed.notify_all()
 
-    def _begins(self, slot: int, messages: tuple[Message, ...]) -> bool:
-        held = self._held.get(slot)
-        return held is not None and messages[: len(held)] == held
+    def _own(self, conversation: str) -> int | None:
+        held = (
+            slot for slot, whose in self._held.items() if conversation and whose == conversation
+        )
+        return next(held, None)
 
 
 class _Reply:

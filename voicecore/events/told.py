@@ -63,7 +63,10 @@ class Problem:
 
 @attrs.frozen
 class Activity:
-    """The person began to speak. A reply that was being spoken is named: stop playing it."""
+    """The person began to speak. A reply that was being spoken is named: stop playing it.
+
+    It may go on after all, as another stretch of speech (`ReplySound.speech`).
+    """
 
     interrupted_turn: str | None
 
@@ -102,6 +105,9 @@ class PhraseStarted:
 class ReplySound:
     turn: str
     pcm: Pcm
+    speech: str = ""
+    """Names this stretch of the turn's sound, if it is not the first: a client throws away what
+    still comes of one that was interrupted. Empty for the turn's own name."""
 
 
 @attrs.frozen

@@ -22,13 +22,16 @@ from voicecore.mind.happenings import (
     Happening,
     Listen,
     Open,
+    ReadAhead,
     ReadFiles,
     Recite,
     Release,
     Remember,
+    Resume,
     Share,
     StopOpening,
     StopReading,
+    Suspend,
     UseCharacter,
 )
 from voicecore.mind.turn import Turn
@@ -44,12 +47,15 @@ class Doings(Protocol):
     def begin_turn(self, turn: Turn) -> None: ...
     def release(self, turn: Turn) -> None: ...
     def interrupt(self, turn: str, notice: events.Event | None) -> None: ...
+    def suspend(self, turn: str, notice: events.Event) -> None: ...
+    def resume(self, turn: str) -> None: ...
     def forget_sound(self) -> None: ...
     def use_character(self, name: str) -> None: ...
     def share(self, event: events.Event) -> None: ...
     async def listen(self) -> None: ...
     async def open(self, action: Open) -> None: ...
     async def answer(self, turn: Turn, history: tuple[Message, ...]) -> None: ...
+    async def read_ahead(self, history: tuple[Message, ...]) -> None: ...
     async def recite(self, turn: Turn) -> None: ...
     async def read_files(self, action: ReadFiles) -> None: ...
     async def remember(self, action: Remember | Close) -> None: ...
@@ -64,6 +70,7 @@ class _Scopes:
     ears: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     opening: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     reading: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    ahead: trio.CancelScope = attrs.field(factory=trio.CancelScope)
 
     def start(self, work: Callable[[], Awaitable[None]]) -> trio.CancelScope:
         scope = trio.CancelScope()
@@ -108,6 +115,9 @@ async def _do(action: Action, scopes: _Scopes, doings: Doings) -> None:
         case Answer(turn, history):
             doings.begin_turn(turn)
             scopes.turn = scopes.start(lambda: doings.answer(turn, history))
+        case ReadAhead(history):
+            scopes.ahead.cancel("more was said")
+            scopes.ahead = scopes.start(lambda: doings.read_ahead(history))
         case Recite(turn):
             doings.begin_turn(turn)
             scopes.turn = scopes.start(lambda: doings.recite(turn))
@@ -129,11 +139,16 @@ async def _do(action: Action, scopes: _Scopes, doings: Doings) -> None:
 
 
 async def _do_at_once(
-    action: Emit | Release | UseCharacter | Share | Remember | Close, doings: Doings
+    action: Emit | Suspend | Resume | Release | UseCharacter | Share | Remember | Close,
+    doings: Doings,
 ) -> None:
     match action:
         case Emit(event):
             doings.emit(event)
+        case Suspend(turn_id, notice):
+            doings.suspend(turn_id, notice)
+        case Resume(turn_id):
+            doings.resume(turn_id)
         case Release(turn):
             doings.release(turn)
         case UseCharacter(name):

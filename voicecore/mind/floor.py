@@ -16,7 +16,18 @@ import attrs
 
 from voicecore import events
 from voicecore.engines.interface import Image, Message
-from voicecore.mind.happenings import Action, Answer, Cut, Emit, Recite, Release, TurnOver
+from voicecore.mind.happenings import (
+    Action,
+    Answer,
+    Cut,
+    Emit,
+    ReadAhead,
+    Recite,
+    Release,
+    Resume,
+    Suspend,
+    TurnOver,
+)
 from voicecore.mind.history import History
 from voicecore.mind.turn import Turn, Words
 
@@ -51,6 +62,8 @@ class Surroundings:
     """Who answers now."""
     greeting: Callable[[], str] = lambda: ""
     """What the character says first."""
+    backchannel: Callable[[str], bool] = lambda _: False
+    """Whether words are only a listener's signal ("mhm"), which asks nobody to stop."""
 
 
 class Floor:
@@ -60,6 +73,8 @@ class Floor:
         """Begin with nobody speaking."""
         self.history = history
         self.turn: Turn | None = None
+        self.suspended = False
+        """Whether the turn is silent because the person began to speak, or something sounded so."""
         self.spoken_replies = around.waits_for_start
         """Whether replies to typed messages are spoken."""
         self.picture: Image | None = None
@@ -81,6 +96,9 @@ class Floor:
     def activity(self) -> events.Activity:
         """What the client is told when the running turn ends early."""
         return events.Activity(self.turn_id)
+
+    def is_backchannel(self, text: str) -> bool:
+        return self._around.backchannel(text)
 
     def answer(self, words: Words) -> Actions:
         """Begin a turn that answers these words."""
@@ -112,6 +130,22 @@ class Floor:
         self.turn.recited, self.turn.voice, self.turn.spoken = True, voice, True
         yield Recite(self.turn)
 
+    def read_ahead(self, text: str) -> Actions:
+        """Have the model read the words so far of what will be asked."""
+        if self.turn is None:
+            asked = Message("user", text, self._shown())
+            yield ReadAhead((*self.history.messages, asked))
+
+    # --- the client's smaller wishes ---
+
+    def set_spoken(self, spoken: events.SetSpoken) -> Actions:
+        if spoken.enabled is not None:
+            self.spoken_replies = spoken.enabled
+        yield Emit(events.Spoken(self.spoken_replies))
+
+    def touch(self, touch: events.Touch) -> Actions:
+        yield Emit(events.Touched(touch.interaction_id, self.turn_id))
+
     # --- of the host's own accord ---
 
     def add_news(self, text: str) -> None:
@@ -129,12 +163,24 @@ class Floor:
 
     # --- the end ---
 
+    def suspend(self) -> Actions:
+        """Silence the reply at once: the person speaks, unless it turns out to be nothing."""
+        if self.turn is not None and not self.suspended:
+            self.suspended = True
+            yield Suspend(self.turn.id, self.activity)
+
+    def resume(self) -> Actions:
+        """It was nothing: go on."""
+        if self.turn is not None and self.suspended:
+            self.suspended = False
+            yield Resume(self.turn.id)
+
     def over(self, over: TurnOver) -> Actions:
         """The turn has ended by itself."""
         turn = self.turn
         if turn is None or turn.id != over.turn:
             return  # it was cut meanwhile
-        self.turn = None
+        self.turn, self.suspended = None, False
         yield from self._answered(turn, turn.answer, interrupted=turn.problem is not None)
 
     def cut(self, reason: str, notice: events.Event | None) -> Actions:
@@ -142,6 +188,9 @@ class Floor:
         if self.turn is None:
             return
         turn, self.turn = self.turn, None
+        told, self.suspended = self.suspended, False
+        if told and isinstance(notice, events.Activity):
+            notice = None
         if turn.held:  # the client knows nothing of it
             yield Cut(turn.id, None, reason)
             if notice is not None and not isinstance(notice, events.Activity):

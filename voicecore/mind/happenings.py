@@ -51,6 +51,13 @@ class SpeechStarted:
 
 
 @attrs.frozen
+class PartlyHeard:
+    """The person speaks on; these words of theirs are certain already."""
+
+    text: str
+
+
+@attrs.frozen
 class SpeechResumed:
     """The person went on after a short silence: the guess of this number was wrong."""
 
@@ -144,6 +151,7 @@ Happening: TypeAlias = (
     | OpenFailed
     | SpeechStarted
     | SpeechResumed
+    | PartlyHeard
     | Heard
     | HearingFailed
     | TurnOver
@@ -195,6 +203,28 @@ class Answer:
 
     turn: Turn
     history: tuple[Message, ...]
+
+
+@attrs.frozen
+class ReadAhead:
+    """Have the model read what will be the beginning of the next prompt."""
+
+    history: tuple[Message, ...]
+
+
+@attrs.frozen
+class Suspend:
+    """Stop the sound of the running turn, and tell the client; its unheard part is kept."""
+
+    turn: str
+    notice: events.Event
+
+
+@attrs.frozen
+class Resume:
+    """Let the suspended turn go on where it was stopped."""
+
+    turn: str
 
 
 @attrs.frozen
@@ -269,6 +299,9 @@ Action: TypeAlias = (
     | Listen
     | Deafen
     | Answer
+    | ReadAhead
+    | Suspend
+    | Resume
     | Release
     | Recite
     | ReadFiles

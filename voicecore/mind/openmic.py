@@ -12,6 +12,7 @@ from voicecore.mind.happenings import (
     Emit,
     Heard,
     Listen,
+    PartlyHeard,
     SpeechResumed,
 )
 from voicecore.mind.pieces import SpokenWords
@@ -46,27 +47,44 @@ class OpenMic:
             yield Deafen()
 
     def speech_started(self) -> Actions:
+        """Be silent. Whether a reply is over with that, the words tell."""
         self._utterances += 1
-        interrupted = self._floor.turn_id
-        if interrupted is None:
+        if self._floor.turn_id is None:
             yield Emit(events.Activity(None))
-        yield from self._floor.cut("the person speaks", events.Activity(interrupted))
+            yield from self._floor.cut("the person speaks", None)
+        else:
+            yield from self._floor.suspend()
 
     def speech_resumed(self, resumed: SpeechResumed) -> Actions:
         self._wrong_guess = resumed.guess
         if self._floor.turn is not None and self._floor.turn.held:
             yield from self._floor.cut("the person goes on", None)
 
+    def partly_heard(self, partly: PartlyHeard) -> Actions:
+        """Take words that are certain while the person speaks on."""
+        if self.speaking:
+            text = self._said.joined(partly.text)
+            yield from self._interrupt(text)
+            yield from self._floor.read_ahead(text)
+
     def guessed(self, heard: Heard) -> Actions:
         """Prepare the answer, unseen: the person has perhaps finished."""
-        alone = self._floor.turn is None and self._utterances == 1
-        if alone and heard.text and heard.guess > self._wrong_guess:
-            text = self._said.joined(heard.text)
+        if self._utterances != 1 or not heard.text or heard.guess <= self._wrong_guess:
+            return
+        text = self._said.joined(heard.text)
+        yield from self._interrupt(text)
+        if self._floor.turn is None:
             yield from self._floor.guess(Words(text, "voice", heard.zero_s, heard.spans))
+
+    def _interrupt(self, text: str) -> Actions:
+        """End a suspended reply if these words mean to."""
+        if self._floor.suspended and not self._floor.is_backchannel(text):
+            yield from self._floor.cut("the person speaks", None)
 
     def heard(self, heard: Heard) -> Generator[Action, None, Words | None]:
         """Take recognised words; return the whole turn's once they are complete."""
-        if heard.text:
+        if heard.text and not self._is_only_listening(heard):
+            yield from self._interrupt(self._said.joined(heard.text))
             # Before, so that the last piece always finds something to answer.
             if overflow := self._said.overflow():
                 yield self._floor.history.said(overflow, "voice")
@@ -75,6 +93,11 @@ class OpenMic:
         if not heard.final:
             return None
         return (yield from self.utterance_over(heard.zero_s, heard.spans))
+
+    def _is_only_listening(self, heard: Heard) -> bool:
+        """Whether the person only signals that they follow the reply."""
+        alone = self._floor.suspended and heard.final and not self._said.joined()
+        return alone and self._floor.is_backchannel(heard.text)
 
     def utterance_over(
         self, zero_s: float, spans: tuple[events.Span, ...] = ()
@@ -85,6 +108,7 @@ class OpenMic:
             return None
         if text := self._said.take():
             return Words(text, "voice", zero_s, spans)
+        yield from self._floor.resume()
         if self._floor.turn is not None and self._floor.turn.held:
             yield from self._floor.cut("the guess was wrong", None)
         return None

@@ -26,6 +26,7 @@ from voicecore.mind.happenings import (
     Opened,
     OpenFailed,
     Overheard,
+    PartlyHeard,
     Phase,
     Seen,
     Share,
@@ -75,15 +76,16 @@ class TurnTaking:
             events.Typed: self._typed,
             events.NewConversation: self._new_conversation,
             events.SelectAgent: self._select,
-            events.SetSpoken: self._set_spoken,
-            events.SetSpeaking: self._set_speaking,
+            events.SetSpoken: self._floor.set_spoken,
+            events.SetSpeaking: _share_speaking,
             events.Recite: self._recite,
             events.Greet: lambda _: self._greet(),
-            events.Touch: self._touch,
+            events.Touch: self._floor.touch,
             Opened: self._opened,
             OpenFailed: self._open_failed,
             SpeechStarted: self._speech_started,
             SpeechResumed: self._mic.speech_resumed,
+            PartlyHeard: self._mic.partly_heard,
             Heard: self._heard,
             HearingFailed: self._hearing_failed,
             TurnOver: self._turn_over,
@@ -341,17 +343,6 @@ class TurnTaking:
         else:
             yield Emit(self._unknown(select.agent_id))
 
-    def _set_spoken(self, spoken: events.SetSpoken) -> Actions:
-        if spoken.enabled is not None:
-            self._floor.spoken_replies = spoken.enabled
-        yield Emit(events.Spoken(self._floor.spoken_replies))
-
-    def _set_speaking(self, speaking: events.SetSpeaking) -> Actions:
-        yield Share(events.OtherSpeaking(speaking.speaking))
-
-    def _touch(self, touch: events.Touch) -> Actions:
-        yield Emit(events.Touched(touch.interaction_id, self._floor.turn_id))
-
     def _recite(self, recite: events.Recite) -> Actions:
         if (problem := self._refusal(events.Typed(recite.text))) is not None:
             yield Emit(problem)
@@ -398,3 +389,7 @@ class TurnTaking:
         if self._floor.turn is None:
             yield Emit(events.Stopped())
         yield from self._floor.cut(reason, events.Stopped())
+
+
+def _share_speaking(speaking: events.SetSpeaking) -> Actions:
+    yield Share(events.OtherSpeaking(speaking.speaking))

@@ -129,7 +129,7 @@ class NekoEvents:
     def _sound(self, event: events.ReplySound) -> Iterator[str | bytes]:
         pcm = encode_s16le(event.pcm.samples)
         if self.native:
-            yield dump(type="audio_chunk", speech_id=event.turn)
+            yield dump(type="audio_chunk", speech_id=event.speech or event.turn)
             yield pcm
         else:
             yield dump(type="audio", audio_data=base64.b64encode(pcm).decode("ascii"))

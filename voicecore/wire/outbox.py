@@ -17,7 +17,7 @@ import attrs
 import trio
 
 from voicecore.errors import ClientTooSlow
-from voicecore.events import Event, PhraseStarted, ReplySound, Touched, TurnDone
+from voicecore.events import Activity, Event, PhraseStarted, ReplySound, Touched, TurnDone
 
 MAX_CONTROL_EVENTS = 2_000
 """More than a whole reply's deltas (`llm.max_tokens`) and many pongs; each is under a few kB. A
@@ -72,6 +72,10 @@ class Outbox:
         self._held: list[Event] | None = None
         self._clock = PlaybackClock()
         self._first_sound_s: float | None = None
+        self._sent: deque[ReplySound] = deque()  # what is not played yet
+        self._sent_ms = 0.0
+        self._suspended = False
+        self._stretch = 1  # of the live turn's sound; another begins when it is resumed
         self._changed = trio.lowlevel.ParkingLot()
         self._closed = False
         self.peak_ms = 0.0
@@ -89,11 +93,19 @@ class Outbox:
         self._held = [] if held else None
         self._clock = PlaybackClock(ends_s=self._clock.ends_s)
         self._first_sound_s = None
+        self._forget_sent()
+        self._suspended, self._stretch = False, 1
 
     @property
     def held(self) -> bool:
         """Whether the live turn is held back."""
         return self._held is not None
+
+    def ready(self) -> bool | None:
+        """Whether a turn that is held back could be heard at once; None if none is."""
+        if self._held is None:
+            return None
+        return bool(self._paced)
 
     def release(self) -> None:
         """Let a turn that was held back go."""
@@ -145,6 +157,35 @@ class Outbox:
             self.peak_ms = max(self.peak_ms, self._waiting_ms)
         self._changed.unpark_all()
 
+    def suspend(self, notice: Event) -> float:
+        """Stop the live turn's sound, and put the notice first. `resume` goes on with it.
+
+        Returns:
+            Milliseconds that were sent and not played, to be sent again: the client throws them
+            away.
+        """
+        now_s = trio.current_time()
+        unheard_ms = self._clock.left_ms(now_s)
+        back_ms = 0.0
+        while self._sent and back_ms < unheard_ms:
+            sound = self._sent.pop()
+            self._paced.appendleft(sound)
+            back_ms += sound.pcm.ms
+        self._forget_sent()
+        self._waiting_ms += back_ms
+        self._clock.sent_ms -= back_ms
+        self._clock.ends_s = min(self._clock.ends_s, now_s)
+        self._suspended = True
+        self._control.appendleft(self._naming(notice))
+        self._changed.unpark_all()
+        return back_ms
+
+    def resume(self) -> None:
+        """Go on with the turn that was suspended."""
+        self._suspended = False
+        self._stretch += 1
+        self._changed.unpark_all()
+
     def interrupt(self, notice: Event | None) -> float:
         """Drop all that waits of the live turn, and put the notice first.
 
@@ -152,17 +193,35 @@ class Outbox:
             Milliseconds of sound dropped.
         """
         dropped, dead = self._waiting_ms, self._live
+        if notice is not None:
+            notice = self._naming(notice)
         if dead is not None:
             kept = [event for event in self._control if _turn_of(event) != dead]
             self._control = deque(kept)
         self._paced.clear()
+        self._forget_sent()
         self._waiting_ms, self._live, self._held = 0.0, None, None
+        self._suspended = False
         # What had been sent and not played is thrown away by the client, too.
         self._clock.ends_s = min(self._clock.ends_s, trio.current_time())
         if notice is not None:
             self._control.appendleft(notice)
         self._changed.unpark_all()
         return dropped
+
+    def _forget_sent(self) -> None:
+        self._sent.clear()
+        self._sent_ms = 0.0
+
+    def _speech(self) -> str:
+        """What the client knows the present stretch of sound as; empty for the turn's name."""
+        return "" if self._stretch == 1 else f"{self._live}.{self._stretch}"
+
+    def _naming(self, notice: Event) -> Event:
+        """Have a notice name the stretch that is interrupted."""
+        if isinstance(notice, Activity) and notice.interrupted_turn == self._live and self._live:
+            return Activity(self._speech() or self._live)
+        return notice
 
     def played_ms(self) -> float:
         """Sound of the live turn the person has heard by now."""
@@ -181,9 +240,13 @@ class Outbox:
 
     async def played(self) -> None:
         """Wait until all of it was sent, and then until the person has heard it."""
-        await self.sent()
-        if math.isfinite(self._clock.ends_s):
-            await trio.sleep_until(self._clock.ends_s)
+        while True:
+            await self.sent()
+            ends_s = math.inf if self._suspended else self._clock.ends_s
+            if ends_s <= trio.current_time():
+                return
+            with trio.move_on_at(ends_s):
+                await self._changed.park()
 
     def close(self) -> None:
         """Let the writer send what waits as control, drop the sound, and end."""
@@ -210,7 +273,7 @@ class Outbox:
                 await self._changed.park()
 
     def _due_s(self) -> float:
-        if not self._paced or self._held is not None:
+        if not self._paced or self._held is not None or self._suspended:
             return math.inf
         return self._clock.ends_s - self._lead_s
 
@@ -221,6 +284,18 @@ class Outbox:
             if self._first_sound_s is None:
                 self._first_sound_s = now_s
             self._waiting_ms -= event.pcm.ms
+            self._keep(event, now_s)
             self._clock.send(now_s, event.pcm.ms)
+            if speech := self._speech():
+                event = attrs.evolve(event, speech=speech)
         self._changed.unpark_all()
         return event
+
+    def _keep(self, sound: ReplySound, now_s: float) -> None:
+        """Remember sound until it is played, in case it must be sent again."""
+        unheard_ms = self._clock.left_ms(now_s)
+        while self._sent and self._sent_ms - self._sent[0].pcm.ms >= unheard_ms:
+            self._sent_ms -= self._sent.popleft().pcm.ms
+        if math.isfinite(self._lead_s):
+            self._sent.append(sound)
+            self._sent_ms += sound.pcm.ms
