@@ -62,7 +62,7 @@ class Answering:
             nursery.start_soon(
                 reply,
                 llm,
-                partial(self._prompt, profile, llm, tools, history),
+                partial(self._prompt, profile, llm, tools, history, _urgency(turn)),
                 Voice(turn, self.emit, words_in),
                 self._toolbox(tools),
                 self.outbox.released,
@@ -81,8 +81,8 @@ class Answering:
         if not (llm.info.reads_ahead and idle(llm)):
             return
         tools = self.host.tools_for(profile)
-        prompt = self._prompt(profile, llm, tools, history, exchanges=(), offer=True)
-        async with llm.stream(attrs.evolve(prompt, urgency=Urgency.PARTIAL)) as nothing:
+        prompt = self._prompt(profile, llm, tools, history, Urgency.PARTIAL, (), offer=True)
+        async with llm.stream(prompt) as nothing:
             async for _ in nothing:
                 pass
 
@@ -106,6 +106,7 @@ class Answering:
         llm: Llm,
         tools: Mapping[str, Tool],
         history: Sequence[Message],
+        urgency: Urgency,
         exchanges: Sequence[Message],
         offer: bool,  # noqa: FBT001
     ) -> Prompt:
@@ -120,7 +121,7 @@ class Answering:
             tools=[tool.spec for tool in tools.values()] if offer or how == "text" else (),
             tools_as=how,
         )
-        return attrs.evolve(prompt, conversation=self.conversation)
+        return attrs.evolve(prompt, conversation=self.conversation, urgency=urgency)
 
     def _toolbox(self, tools: Mapping[str, Tool]) -> Toolbox:
         config = self.host.config.tools
@@ -198,6 +199,10 @@ class Answering:
             (trio.current_time() - turn.started_s) * 1000,
             turn.model,
         )
+
+
+def _urgency(turn: Turn) -> Urgency:
+    return Urgency.GUESS if turn.held else Urgency.AWAITED
 
 
 def _stages_ms(timeline: events.Timeline) -> dict[str, int]:

@@ -69,7 +69,7 @@ def test_other_languages_are_judged_by_their_marks_alone() -> None:
     [
         (None, None, 440), (0.9, None, 200), (0.5, None, 440), (0.05, None, 900),
         (0.9, "I want a", 900), (None, "I want a", 900), (None, "I want tea.", 440),
-        (0.9, "I want tea.", 200),
+        (0.9, "I want tea.", 200), (None, "", 200), (0.1, "", 200),
     ],
 )  # fmt: skip
 def test_the_wait_is_chosen_from_what_is_known(

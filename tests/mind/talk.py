@@ -17,7 +17,8 @@ from voicecore.mind.happenings import (
     Remember,
     TurnOver,
 )
-from voicecore.mind.turn import SpokenPhrase, Turn
+from voicecore.mind.spoken import SpokenPhrase
+from voicecore.mind.turn import Turn
 from voicecore.mind.turns import TurnTaking
 from voicecore.store import SessionRecord, StoredMessage
 

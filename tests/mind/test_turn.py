@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicecore.mind.turn import SpokenPhrase, Turn
+from voicecore.mind.spoken import SpokenPhrase
+from voicecore.mind.turn import Turn
 
 
 def turn(*phrases: SpokenPhrase, spoken: bool = True) -> Turn:
@@ -30,7 +31,7 @@ TWO = SpokenPhrase(" Five six seven eight.", 1_000, complete=True)
         (500, "One two"),
         (999, "One two three"),
         (1_000, "One two three four.\n`x`"),
-        (1_500, "One two three four.\n`x`\n Five"),
+        (1_500, "One two three four.\n`x`\n Five six"),
         (2_000, "One two three four.\n`x`\n Five six seven eight."),
         (9_999, "One two three four.\n`x`\n Five six seven eight."),
     ],

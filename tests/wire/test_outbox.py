@@ -283,11 +283,17 @@ async def test_a_suspended_turn_is_neither_sent_nor_played(autojump_clock: MockC
     assert box.played_ms() == pytest.approx(120)
 
 
-async def test_text_goes_on_while_the_sound_is_suspended(autojump_clock: MockClock) -> None:
+async def test_a_suspended_turn_writes_nothing_either(autojump_clock: MockClock) -> None:
     box = outbox()
     box.suspend(events.Activity("t1"))
     box.put(events.ReplyText("t1", "Hello."))
+    box.put(events.Pong())
     assert await box.take() == events.Activity("t1")
+    assert await box.take() == events.Pong()
+    with trio.move_on_after(5) as patience:
+        await box.take()
+    assert patience.cancelled_caught
+    box.resume()
     assert await box.take() == events.ReplyText("t1", "Hello.")
 
 
@@ -295,6 +301,7 @@ async def test_an_interruption_ends_a_suspended_turn(autojump_clock: MockClock) 
     box = outbox()
     await box.put_paced(sound())
     box.suspend(events.Activity("t1"))
+    box.put(events.ReplyText("t1", "Hello."))
     assert box.interrupt(None) == 40
     box.begin("t2")
     await box.put_paced(sound(turn="t2"))

@@ -1,44 +1,61 @@
-"""Which words are certain while a person still speaks.
+"""Which words of partial results can be relied on while a person still speaks.
 
-Recognitions of a growing utterance disagree about its end, where a word may be cut, and seldom
-about its beginning. What two of them in a row agree on is taken as certain (LocalAgreement-2:
-Macháček, Dabre and Bojar 2023, "Turning Whisper into Real-Time Transcription System").
+A recognition of sound that stops in the middle of a sentence guesses at its end, and changes its
+mind when more is heard. What two successive recognitions agree on rarely changes any more
+(LocalAgreement-2: Macháček, Dabre and Bojar, "Turning Whisper into Real-Time Transcription System",
+2023).
 """
 
 from __future__ import annotations
 
 import re
 
-_LETTERS = re.compile(r"[^\W_]+")
+_NOT_IN_WORDS = re.compile(r"[\W_]+")
 
 
 class Agreement:
-    """The words two successive recognitions of one utterance agree on."""
+    """The words that the last two partial results of one utterance have in common.
+
+    Words are what spaces separate, and are compared without case and punctuation. The agreed words
+    may become fewer, when a partial result contradicts an earlier one.
+    """
 
     def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin another utterance."""
         self._last: list[str] = []
-        self.agreed = ""
+        self._agreed = ""
+
+    @property
+    def agreed(self) -> str:
+        """The words agreed on so far, as the newest partial result writes them."""
+        return self._agreed
 
     def feed(self, words: str) -> str:
-        """Take the words so far; return those that are certain, as they stand in the newer text.
+        """Take a partial result and return the words agreed on.
 
-        The newest recognition's last word is never certain: the sound may end within it.
+        Its last word is held back: the end of the sound may have cut it.
         """
-        newest = words.split()
-        certain = 0
-        for one, other in zip(self._last, newest[:-1], strict=False):
-            if _bare(one) != _bare(other):
-                break
-            certain += 1
-        self._last = newest
-        self.agreed = " ".join(newest[:certain])
-        return self.agreed
+        newer = words.split()
+        count = _common(self._last, newer[:-1])
+        self._last = newer
+        self._agreed = " ".join(newer[:count])
+        return self._agreed
+
+    def reset(self) -> None:
+        """Forget everything: the next partial result is another utterance's first."""
+        self._last = []
+        self._agreed = ""
+
+
+def _common(older: list[str], newer: list[str]) -> int:
+    """Count the words, from the first, that are the same."""
+    count = 0
+    for one, other in zip(older, newer, strict=False):
+        if _bare(one) != _bare(other):
+            break
+        count += 1
+    return count
 
 
 def _bare(word: str) -> str:
-    """A word without case and punctuation."""
-    return "".join(_LETTERS.findall(word.casefold()))
+    """Return a word without case and punctuation; punctuation alone stays as it is."""
+    return _NOT_IN_WORDS.sub("", word).casefold() or word

@@ -57,6 +57,8 @@ class Patience:
 
     def endpoint_ms(self) -> int:
         """Silence after which the turn is over."""
+        if self.words == "":  # a cough, say: what it silenced can go on
+            return self.config.endpoint_complete_ms
         if self.words and unfinished(self.words, self.language):
             return self.config.endpoint_open_ms
         if self.completeness is None:

@@ -19,7 +19,7 @@ from voicecore.ears.endpoint import (
     Segment,
     Speech,
 )
-from voicecore.engines.interface import Urgency
+from voicecore.engines.interface import VAD_FRAME_MS, Urgency
 from voicecore.mind.happenings import Happening, SpeechResumed, SpeechStarted
 
 
@@ -88,7 +88,7 @@ async def segment(
             case Partial(samples):
                 pending.take = Take(samples, final=False, zero_s=now_s, ended_s=now_s, partial=True)
             case Guess(samples, guess, silence_ms):
-                zero_s = now_s - silence_ms / 1000
+                zero_s, pending.offered_s = now_s - silence_ms / 1000, now_s
                 pending.take = Take(
                     samples, final=True, zero_s=zero_s, ended_s=now_s, guess=guess, tentative=True
                 )
@@ -97,6 +97,8 @@ async def segment(
             case Speech(samples, final, silence_ms, guess):
                 pending.take = None
                 zero_s = now_s - silence_ms / 1000
+                if guess:  # frames come unevenly when the machine is busy
+                    zero_s = min(zero_s, pending.offered_s - VAD_FRAME_MS / 1000)
                 await utterances.send(Take(samples, final, zero_s, now_s, guess=guess))
 
     async with trio.open_nursery() as judging:
@@ -115,6 +117,8 @@ class _Pending:
     utterances: trio.MemorySendChannel[Take]
     idle: Callable[[], bool]
     take: Take | None = None
+    offered_s: float = 0.0
+    """When the newest guess was made, some frames after the end of its speech."""
 
     def offer(self) -> None:
         """Have it recognised if nobody else wants that now: a guess yields to real work."""

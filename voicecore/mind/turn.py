@@ -9,9 +9,7 @@ import attrs
 
 from voicecore.engines.interface import Image, Message
 from voicecore.events import Emotion, Mood, Span, Timeline
-
-MS_PER_CHAR = 65
-"""Of English speech (about 15 characters a second), for a phrase whose length is not known yet."""
+from voicecore.mind.spoken import SpokenPhrase
 
 
 @attrs.frozen
@@ -31,19 +29,6 @@ _WORDS = re.compile(r"\w+")
 def same_words(one: str, other: str) -> bool:
     """Whether two texts differ in nothing but punctuation, case and spaces."""
     return _WORDS.findall(one.casefold()) == _WORDS.findall(other.casefold())
-
-
-@attrs.define
-class SpokenPhrase:
-    """A phrase of the reply and how much sound it made."""
-
-    text: str
-    ms: float = 0.0
-    complete: bool = False
-    """False while it is still being synthesised."""
-
-    def likely_ms(self) -> float:
-        return self.ms if self.complete else max(self.ms, len(self.text) * MS_PER_CHAR)
 
 
 @attrs.define(eq=False)
@@ -122,8 +107,8 @@ class Turn:
     def heard(self, played_ms: float) -> str:
         """What the person has taken in after ``played_ms`` of the reply's sound.
 
-        A phrase cut in the middle counts by its share of words, rounded down: a person remembers
-        the words they heard whole. A reply that is only written counts as far as it was sent.
+        Of a phrase cut in the middle the words count that were heard whole. A reply that is only
+        written counts as far as it was sent.
         """
         if not self.spoken:
             return self.text
@@ -132,7 +117,7 @@ class Turn:
         for phrase in self.phrases:
             ms = phrase.likely_ms()
             if left_ms + 0.5 < ms:
-                heard.append(_share_of_words(phrase.text, left_ms / ms))
+                heard.append(phrase.heard(left_ms))
                 break
             heard.append(phrase.text)
             left_ms -= ms
@@ -142,8 +127,3 @@ class Turn:
     def timeline(self) -> Timeline:
         spans = sorted(self.spans, key=lambda span: span.start_s)
         return Timeline(self.id, self.zero_s, tuple(spans))
-
-
-def _share_of_words(text: str, share: float) -> str:
-    words = text.split(" ")
-    return " ".join(words[: int(len(words) * share)])

@@ -7,9 +7,11 @@ from typing import TypeAlias
 import structlog
 import trio
 
-from voicecore.engines.interface import SpeechChunk, SpeechRequest, Tts
+from voicecore.audio import samples_to_ms
+from voicecore.engines.interface import SpeechChunk, SpeechRequest, Tts, Urgency
 from voicecore.errors import EngineError
-from voicecore.mind.turn import SpokenPhrase, Turn
+from voicecore.mind.spoken import SpokenPhrase
+from voicecore.mind.turn import Turn
 from voicecore.mouth.phrase import Phrase
 
 log = structlog.get_logger()
@@ -33,15 +35,22 @@ async def synthesize(
     """
     with phrases, sound:
         async for phrase in phrases:
-            spoken = SpokenPhrase(phrase.text)
+            spoken = SpokenPhrase(phrase.text, spoken=phrase.spoken)
             turn.phrases.append(spoken)
             if phrase.spoken:
-                request = SpeechRequest(phrase.spoken, voice, speed)
+                request = SpeechRequest(phrase.spoken, voice, speed, _urgency(turn))
                 try:
                     await _speak(tts, request, sound, spoken, turn)
                 except EngineError as error:
                     turn.fail(error.code, str(error))
             await sound.send((spoken, None))
+
+
+def _urgency(turn: Turn) -> Urgency:
+    """The first phrase is what the person waits for; of the others, the one before still plays."""
+    if turn.held:
+        return Urgency.GUESS
+    return Urgency.AHEAD if turn.has("voice") else Urgency.AWAITED
 
 
 async def _speak(
@@ -52,8 +61,11 @@ async def _speak(
     turn: Turn,
 ) -> None:
     asked_s = trio.current_time()
+    made_ms = 0.0
     async with tts.stream(request) as chunks:
         async for chunk in chunks:
             if not turn.has("voice"):
                 turn.span("voice", f"tts:{tts.info.name}", asked_s, trio.current_time())
+            spoken.tell(chunk.words, made_ms)
+            made_ms += samples_to_ms(len(chunk.samples), chunk.rate_hz)
             await sound.send((spoken, chunk))

@@ -74,7 +74,7 @@ class Outbox:
         self._first_sound_s: float | None = None
         self._sent: deque[ReplySound] = deque()  # what is not played yet
         self._sent_ms = 0.0
-        self._suspended = False
+        self._suspended: list[Event] | None = None  # what a suspended turn says meanwhile
         self._stretch = 1  # of the live turn's sound; another begins when it is resumed
         self._changed = trio.lowlevel.ParkingLot()
         self._closed = False
@@ -94,7 +94,7 @@ class Outbox:
         self._clock = PlaybackClock(ends_s=self._clock.ends_s)
         self._first_sound_s = None
         self._forget_sent()
-        self._suspended, self._stretch = False, 1
+        self._suspended, self._stretch = None, 1
 
     @property
     def held(self) -> bool:
@@ -130,13 +130,14 @@ class Outbox:
         """
         if _turn_of(event) not in {None, self._live}:
             return
-        waiting = len(self._control) + len(self._held or ())
+        kept = self._suspended if self._suspended is not None else self._held
+        waiting = len(self._control) + len(kept or ())
         if waiting >= MAX_CONTROL_EVENTS:
             raise ClientTooSlow(
                 f"{MAX_CONTROL_EVENTS} messages wait because the client does not read them."
             )
-        if self._held is not None and _turn_of(event) == self._live:
-            self._held.append(event)
+        if kept is not None and _turn_of(event) is not None:
+            kept.append(event)
             return
         self._control.append(event)
         self._changed.unpark_all()
@@ -158,7 +159,7 @@ class Outbox:
         self._changed.unpark_all()
 
     def suspend(self, notice: Event) -> float:
-        """Stop the live turn's sound, and put the notice first. `resume` goes on with it.
+        """Silence the live turn, and put the notice first. `resume` goes on with it.
 
         Returns:
             Milliseconds that were sent and not played, to be sent again: the client throws them
@@ -175,14 +176,15 @@ class Outbox:
         self._waiting_ms += back_ms
         self._clock.sent_ms -= back_ms
         self._clock.ends_s = min(self._clock.ends_s, now_s)
-        self._suspended = True
+        self._suspended = []
         self._control.appendleft(self._naming(notice))
         self._changed.unpark_all()
         return back_ms
 
     def resume(self) -> None:
         """Go on with the turn that was suspended."""
-        self._suspended = False
+        self._control.extend(self._suspended or ())
+        self._suspended = None
         self._stretch += 1
         self._changed.unpark_all()
 
@@ -201,7 +203,7 @@ class Outbox:
         self._paced.clear()
         self._forget_sent()
         self._waiting_ms, self._live, self._held = 0.0, None, None
-        self._suspended = False
+        self._suspended = None
         # What had been sent and not played is thrown away by the client, too.
         self._clock.ends_s = min(self._clock.ends_s, trio.current_time())
         if notice is not None:
@@ -242,7 +244,7 @@ class Outbox:
         """Wait until all of it was sent, and then until the person has heard it."""
         while True:
             await self.sent()
-            ends_s = math.inf if self._suspended else self._clock.ends_s
+            ends_s = math.inf if self._suspended is not None else self._clock.ends_s
             if ends_s <= trio.current_time():
                 return
             with trio.move_on_at(ends_s):
@@ -273,7 +275,7 @@ class Outbox:
                 await self._changed.park()
 
     def _due_s(self) -> float:
-        if not self._paced or self._held is not None or self._suspended:
+        if not self._paced or self._held is not None or self._suspended is not None:
             return math.inf
         return self._clock.ends_s - self._lead_s
 
