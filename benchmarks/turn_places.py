@@ -15,9 +15,9 @@ from typing import Any
 import attrs
 import numpy as np
 
-from benchmarks.conversation import QUESTIONS
 from benchmarks.recognition import SENTENCES, Clip
 from voicecore.audio import EAR_HZ, Pcm, Samples, ms_to_samples, resample, to_float
+from voicecore.bench.scenarios.turns import QUESTION_TEXTS
 from voicecore.config import Config
 from voicecore.engines.interface import VAD_FRAME_MS, SpeechChunk, SpeechRequest, VoiceDetector
 from voicecore.weights.files import ModelStore
@@ -178,7 +178,7 @@ def altered(sound: Samples, rng: np.random.Generator) -> Iterator[tuple[str, Sam
 
 def places_of_voice(cutter: Cutter, speak: Callable[[str, float], Samples]) -> list[Place]:
     found = []
-    for index, text in enumerate((*QUESTIONS, *SENTENCES, *COMMAS)):
+    for index, text in enumerate((*QUESTION_TEXTS, *SENTENCES, *COMMAS)):
         sound = speak(text, SPEEDS[index % len(SPEEDS)])
         found += [cutter.end("voice", sound), *cutter.leading_words("voice", sound)]
         if text in COMMAS:

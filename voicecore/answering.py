@@ -14,7 +14,7 @@ import trio
 
 from voicecore import events
 from voicecore.config import CharacterConfig
-from voicecore.engines import idle
+from voicecore.engines import idle, raise_to
 from voicecore.engines.interface import Llm, Message, Prompt, Urgency
 from voicecore.host import Host
 from voicecore.mind.prompt import build_prompt
@@ -69,16 +69,25 @@ class Answering:
             )
             mouth = self._speak if turn.spoken else self._read_silently
             nursery.start_soon(mouth, words_out, turn)
+            nursery.start_soon(self._hurry_when_released, turn)
         if not turn.answer:
             turn.fail("EMPTY_REPLY", "The language model gave no answer. Say it in other words.")
         await self._finish(turn)
+
+    async def _hurry_when_released(self, turn: Turn) -> None:
+        """A guess that was right is no guess any more: the person waits for its sound."""
+        if turn.held:
+            await self.outbox.released()
+            engines = await self.host.room.warm()
+            if turn.speaking is not None:
+                raise_to(engines.tts, turn.speaking, Urgency.AWAITED)
 
     async def read_ahead(self, history: tuple[Message, ...]) -> None:
         """Have the model read what will be the prompt's beginning, if it has nothing else to do."""
         engines = await self.host.room.warm()
         profile = self.host.character(self.guest.character)
         llm = self.host.llm(engines, profile)
-        if not (llm.info.reads_ahead and idle(llm)):
+        if not (llm.info.reads_ahead and idle(llm)) or engines.busy_with(Urgency.GUESS):
             return
         tools = self.host.tools_for(profile)
         prompt = self._prompt(profile, llm, tools, history, Urgency.PARTIAL, (), offer=True)

@@ -89,30 +89,44 @@ class Exchange:
         return max(0.0, self.sound[0][0] + total_s - now_s)
 
 
-class NekoClient:
-    """A connected client. One exchange at a time."""
+class Socket:
+    """A connected WebSocket. One task may send, one may receive."""
 
     def __init__(self, socket: trio_websocket.WebSocketConnection) -> None:
         self._socket = socket
-        self._started = False
 
-    async def send(self, action: str, **fields: object) -> None:
+    async def send(self, message: str | bytes) -> None:
         """Send one message.
 
         Raises:
             HostUnreachable: the host has closed the connection.
         """
         try:
-            await self._socket.send_message(json.dumps({"action": action, **fields}))
+            await self._socket.send_message(message)
         except trio_websocket.ConnectionClosed as closed:
             raise _closed(closed) from None
 
-    async def receive(self) -> dict[str, Any]:
+    async def receive(self) -> str | bytes:
         """Wait for the next message; raises as `send`."""
         try:
-            message = json.loads(await self._socket.get_message())
+            return await self._socket.get_message()
         except trio_websocket.ConnectionClosed as closed:
             raise _closed(closed) from None
+
+
+class NekoClient:
+    """A connected client. One exchange at a time."""
+
+    def __init__(self, socket: Socket) -> None:
+        self._socket = socket
+
+    async def send(self, action: str, **fields: object) -> None:
+        """Send one message; raises as `Socket.send`."""
+        await self._socket.send(json.dumps({"action": action, **fields}))
+
+    async def receive(self) -> dict[str, Any]:
+        """Wait for the next message; raises as `Socket.send`."""
+        message = json.loads(await self._socket.receive())
         assert isinstance(message, dict)
         return message
 
@@ -202,13 +216,24 @@ async def open_client(url: str) -> AsyncIterator[NekoClient]:
     """Connect to a host's N.E.K.O. address (``ws://127.0.0.1:3000/ws/default``).
 
     Raises:
-        HostUnreachable: nothing answers there, or it refuses; in a group if the block is entered.
+        HostUnreachable: as `open_socket`.
     """
     separator = "&" if "?" in url else "?"
+    async with open_socket(f"{url}{separator}timeline=1") as socket:
+        yield NekoClient(socket)
+
+
+@asynccontextmanager
+async def open_socket(url: str) -> AsyncIterator[Socket]:
+    """Connect to a WebSocket address of a host.
+
+    Raises:
+        HostUnreachable: nothing answers there, or it refuses; in a group if the block is entered.
+    """
     async with trio.open_nursery() as nursery:
         try:
             socket = await trio_websocket.connect_websocket_url(
-                nursery, f"{url}{separator}timeline=1", max_message_size=16 * 1024 * 1024
+                nursery, url, max_message_size=16 * 1024 * 1024
             )
         except trio_websocket.ConnectionRejected as rejected:
             body = (rejected.body or b"").decode("utf-8", "replace").strip()
@@ -218,7 +243,7 @@ async def open_client(url: str) -> AsyncIterator[NekoClient]:
                 f"No host answers at {url}: {error}. Is it running? Start one: voicecore serve"
             ) from None
         try:
-            yield NekoClient(socket)
+            yield Socket(socket)
         finally:
             with trio.move_on_after(2, shield=True):
                 await socket.aclose()

@@ -17,8 +17,8 @@ from voicecore.ears.endpoint import Endpointer
 from voicecore.ears.recording import Recording, record
 from voicecore.ears.segment import Take, segment
 from voicecore.ears.transcribe import transcribe
-from voicecore.engines import idle
-from voicecore.engines.interface import TurnJudge, TurnSound
+from voicecore.engines import Engines, idle
+from voicecore.engines.interface import TurnJudge, TurnSound, Urgency
 from voicecore.errors import EngineError
 from voicecore.host import Host
 from voicecore.mind.happenings import Happening
@@ -50,7 +50,7 @@ class Hearing:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(
                 segment, self.frames.clone(), utterances_in.clone(), self.inbox.clone(), endpointer,
-                lambda: idle(engines.stt), judge,
+                partial(_has_time, engines), judge,
             )  # fmt: skip
             nursery.start_soon(
                 record, self.recordings.clone(), utterances_in, self.inbox.clone(), config.ears,
@@ -76,9 +76,16 @@ class Hearing:
         endpointer.learn(guess, words=words, language=language)
 
 
+def _has_time(engines: Engines, urgency: Urgency) -> bool:
+    """Whether the machine has time to recognise what may turn out not to be needed."""
+    if urgency is Urgency.PARTIAL and engines.busy_with(Urgency.GUESS):
+        return False
+    return idle(engines.stt, urgency)
+
+
 async def _judge(turn: TurnJudge, samples: Samples) -> float | None:
     """How complete it sounds; None if the engine is busy or fails: then silence decides."""
-    if not idle(turn):
+    if not idle(turn, Urgency.AWAITED):
         return None
     try:
         async with turn.stream(TurnSound(samples)) as answers:

@@ -149,7 +149,7 @@ async def warm_engines(host: Host, files: ModelFiles) -> AsyncIterator[Engines]:
     Raises:
         EngineError, EngineMissing, ModelError: an engine cannot be loaded.
     """
-    async with open_engines(host.config, files) as engines:
+    async with open_engines(host.config, files, host.metrics.engine_waited) as engines:
         await trio.to_thread.run_sync(emotion_of, "Hello.")  # reads its tables: 20 ms
         async with trio.open_nursery() as nursery:
             host.room.open(engines)

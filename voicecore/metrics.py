@@ -9,7 +9,7 @@ import trio
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from voicecore import __version__
-from voicecore.engines.interface import Kind
+from voicecore.engines.interface import Kind, Urgency
 from voicecore.events import Timeline
 
 STAGE_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5, 2.5, 5.0, 10.0)
@@ -35,6 +35,8 @@ class Metrics:
         self.dropped_ms = counter("voicecore_sound_dropped_ms", words)
         words = "Requests waiting for an engine's thread."
         self._waiting = gauge("voicecore_engine_waiting", words, ["kind"])
+        words = "Time from a request to the beginning of its work."
+        self._waited = histogram("voicecore_engine_wait_seconds", words, ["kind", "urgency"])
         words = "The most that waited in a queue of any session."
         self._peaks = gauge("voicecore_queue_peak", words, ["queue"])
         self._stages = histogram(
@@ -67,6 +69,9 @@ class Metrics:
     def engines_waiting(self, waiting: Mapping[Kind, int]) -> None:
         for kind, count in waiting.items():
             self._waiting.labels(kind).set(count)
+
+    def engine_waited(self, kind: Kind, urgency: Urgency, seconds: float) -> None:
+        self._waited.labels(kind, urgency.name.lower()).observe(seconds)
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

@@ -185,7 +185,7 @@ async def test_a_guess_waits_until_recognition_has_time(autojump_clock: MockCloc
         nursery.start_soon(recognise)
         nursery.start_soon(
             segment, frames_out, takes_in, inbox_in, Endpointer(FakeVad().detector(), CONFIG),
-            lambda: idle,
+            lambda _: idle,
         )  # fmt: skip
         for voiced in [True] * 20 + [False] * 10 + [True] * 20 + [False] * 10:
             await frames_in.send(np.full(320, 8_000 * voiced, np.int16))

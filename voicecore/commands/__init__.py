@@ -11,7 +11,7 @@ from importlib import import_module
 from voicecore import __version__
 from voicecore.errors import VoicecoreError
 
-COMMANDS = ("serve", "ask", "say", "hear", "models", "tools", "check")
+COMMANDS = ("serve", "ask", "say", "hear", "bench", "models", "tools", "check")
 
 DESCRIPTION = "A host for spoken conversation: it hears, thinks and speaks."
 EPILOG = """\

@@ -61,17 +61,17 @@ async def segment(
     utterances: trio.MemorySendChannel[Take],
     inbox: trio.MemorySendChannel[Happening],
     endpointer: Endpointer,
-    idle: Callable[[], bool],
+    has_time: Callable[[Urgency], bool],
     judge: Judge | None = None,
 ) -> None:
     """Turn frames into utterances, and tell the conversation when speech begins.
 
     When recognition is behind this waits, the frames wait in their channel, and beyond that
-    channel's bound ingest drops them with a status. ``idle`` tells whether the recogniser has
-    nothing to do for any conversation; a guess waits for that, and yields to real work. ``judge``
-    hears each pause, and what it says decides how long to wait.
+    channel's bound ingest drops them with a status. ``has_time`` tells whether the recogniser could
+    begin at once with something so urgent; guesses and partials wait for that, and yield to real
+    work. ``judge`` hears each pause, and what it says decides how long to wait.
     """
-    pending = _Pending(utterances, idle)
+    pending = _Pending(utterances, has_time)
 
     async def ask(pause: Pause) -> None:
         if judge is not None:
@@ -115,14 +115,14 @@ class _Pending:
     """The newest partial or guess, until recognition has time for it or it has become pointless."""
 
     utterances: trio.MemorySendChannel[Take]
-    idle: Callable[[], bool]
+    has_time: Callable[[Urgency], bool]
     take: Take | None = None
     offered_s: float = 0.0
     """When the newest guess was made, some frames after the end of its speech."""
 
     def offer(self) -> None:
         """Have it recognised if nobody else wants that now: a guess yields to real work."""
-        free = self.take and self.idle() and self.utterances.statistics().tasks_waiting_receive
-        if self.take and free:
+        listened_to = self.utterances.statistics().tasks_waiting_receive > 0
+        if self.take and listened_to and self.has_time(self.take.urgency):
             self.utterances.send_nowait(self.take)
             self.take = None

@@ -27,9 +27,11 @@ from voicecore.engines.interface import (
     Stt,
     Tts,
     TurnJudge,
+    Urgency,
     Vad,
 )
-from voicecore.engines.worker import ThreadedEngine, open_threaded
+from voicecore.engines.schedule import Schedule
+from voicecore.engines.worker import ThreadedEngine, Waited, open_threaded
 from voicecore.errors import EngineError, EngineMissing, VoicecoreError
 
 KINDS: tuple[Kind, ...] = ("vad", "stt", "llm", "tts", "turn")
@@ -48,6 +50,8 @@ class Engines:
     """Every language model by its name in the configuration, ``llm`` among them."""
     turn: TurnJudge | None = None
     """None where turns end by silence alone."""
+    schedule: Schedule | None = None
+    """What the native engines work on next; None for engines that were not opened here."""
 
     def llm_for(self, model: str | None) -> Llm:
         """Return the language model of a character; None for the configured one.
@@ -82,10 +86,28 @@ class Engines:
                 found[kind] += engine.waiting()
         return dict(found)
 
+    def busy_with(self, urgency: Urgency) -> bool:
+        """Whether any native engine works on, or is asked for, anything so urgent or more.
 
-def idle(engine: object) -> bool:
-    """Whether an engine has time for what may turn out not to be needed."""
-    return engine.idle() if isinstance(engine, ThreadedEngine) else True
+        What may turn out not to be needed yields to that: with `Urgency.AHEAD`, to all that will
+        be heard; with `Urgency.GUESS`, to others' guesses as well.
+        """
+        return self.schedule is not None and self.schedule.busy_with(urgency)
+
+
+def idle(engine: object, urgency: Urgency = Urgency.GUESS) -> bool:
+    """Whether an engine would work on a request of this urgency at once."""
+    return engine.idle(urgency) if isinstance(engine, ThreadedEngine) else True
+
+
+def raise_to(engine: object, request: object, urgency: Urgency) -> None:
+    """Make a request more urgent than it was asked: a guess that turned out right, for instance.
+
+    ``request`` is the very object that was given to ``engine.stream``. One that is done, or was
+    never asked, is ignored; so is an engine that has no line.
+    """
+    if isinstance(engine, ThreadedEngine):
+        engine.raise_to(request, urgency)
 
 
 def threads_for(config: Config) -> dict[Kind, int]:
@@ -197,10 +219,10 @@ def _close(loaded: dict[_Order, Any]) -> None:
 
 
 @asynccontextmanager
-async def _serving(engine: Any) -> AsyncIterator[Any]:
+async def _serving(engine: Any, schedule: Schedule, waited: Waited) -> AsyncIterator[Any]:
     """Give a loaded engine what it needs to serve, and close it at the end."""
     if isinstance(engine, Native):
-        async with open_threaded(lambda: engine) as threaded:
+        async with open_threaded(lambda: engine, schedule, waited) as threaded:
             yield threaded
         return
     async with AsyncExitStack() as stack:
@@ -212,24 +234,28 @@ async def _serving(engine: Any) -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def open_engines(config: Config, files: ModelFiles) -> AsyncIterator[Engines]:
+async def open_engines(
+    config: Config, files: ModelFiles, waited: Waited = lambda *_: None
+) -> AsyncIterator[Engines]:
     """Load and warm up the engine of each kind and every character's language model.
 
+    One schedule decides what they work on. ``waited`` is told how long each request waited for it.
     Leaving closes them.
 
     Raises:
         EngineMissing, EngineError, ModelError: in a group: which one, why, and what mends it.
     """
-    orders = _orders(config)
+    orders, schedule = _orders(config), Schedule(cores())
     async with AsyncExitStack() as stack:
         loaded = await _load_all(orders, files)
         opened = {}
         for order in orders:
             with order.blamed():
-                opened[order] = await stack.enter_async_context(_serving(loaded[order]))
+                serving = _serving(loaded[order], schedule, waited)
+                opened[order] = await stack.enter_async_context(serving)
         own = {order.kind: opened[order] for order in orders if not order.character}
         models = {order.settings.model: opened[order] for order in orders if order.kind == "llm"}
-        yield Engines(**own, llms=models)
+        yield Engines(**own, llms=models, schedule=schedule)
 
 
 @asynccontextmanager
@@ -237,7 +263,7 @@ async def open_engine(config: Config, kind: Kind, files: ModelFiles) -> AsyncIte
     """Load a single engine, for commands and benchmarks that need only one."""
     order = _Order(kind, section(config, kind), threads_for(config)[kind])
     loaded = await _load_all([order], files)
-    async with _serving(loaded[order]) as engine:
+    async with _serving(loaded[order], Schedule(cores()), lambda *_: None) as engine:
         yield engine
 
 
@@ -250,5 +276,6 @@ __all__ = [
     "names",
     "open_engine",
     "open_engines",
+    "raise_to",
     "threads_for",
 ]

@@ -7,7 +7,7 @@ from typing import Literal
 
 import attrs
 
-from voicecore.engines.interface import Image, Message
+from voicecore.engines.interface import Image, Message, SpeechRequest
 from voicecore.events import Emotion, Mood, Span, Timeline
 from voicecore.mind.spoken import SpokenPhrase
 
@@ -70,6 +70,8 @@ class Turn:
     problem_code: str = ""
     sound_s: float = 0.0
     """When the first sound was ready to be sent."""
+    speaking: SpeechRequest | None = None
+    """What the voice was last asked for."""
     phrases: list[SpokenPhrase] = attrs.field(factory=list)
     spans: list[Span] = attrs.field(factory=list)
 

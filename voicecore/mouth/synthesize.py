@@ -39,6 +39,7 @@ async def synthesize(
             turn.phrases.append(spoken)
             if phrase.spoken:
                 request = SpeechRequest(phrase.spoken, voice, speed, _urgency(turn))
+                turn.speaking = request
                 try:
                     await _speak(tts, request, sound, spoken, turn)
                 except EngineError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.wer import edit_distance, normalise
+from voicecore.bench.wer import edit_distance, normalise
 
 
 @pytest.mark.parametrize(

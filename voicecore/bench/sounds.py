@@ -1,0 +1,155 @@
+"""Sound made by arithmetic: levels, room noise, and what disturbs a conversation.
+
+All of it is 16 kHz, and random parts come from a generator that is passed in, so that two runs
+disturb alike.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from voicecore.audio import EAR_HZ, Samples, from_float, ms_to_samples, to_float
+from voicecore.client import last_spoken_sample
+
+Floats = npt.NDArray[np.float64]
+
+BLOCK_MS = 10
+FAR_BELOW_DB = -40.0
+"""Of the loudest 10 ms: what is quieter counts as silence, as in `client.last_spoken_sample`."""
+
+
+def silence(ms: float) -> Samples:
+    return np.zeros(ms_to_samples(ms, EAR_HZ), np.int16)
+
+
+def gain(db: float) -> float:
+    return float(10 ** (db / 20))
+
+
+def louder(samples: Samples, db: float) -> Samples:
+    """Change the level; what becomes too loud is clipped, as in a microphone."""
+    return from_float((to_float(samples) * np.float32(gain(db))).astype(np.float32))
+
+
+def level_db(samples: Samples) -> float:
+    """Give the level of the speech in a sound: dB below full scale, over its loud 10 ms blocks."""
+    power = _power(samples)
+    loud = power[power > power.max(initial=0) * 1e-2]
+    return 10 * float(np.log10(loud.mean() / 32768**2)) if len(loud) and loud.mean() else -96.0
+
+
+def at_level(samples: Samples, db: float) -> Samples:
+    """Bring the speech in a sound to a level, in dB below full scale."""
+    return louder(samples, db - level_db(samples))
+
+
+def _power(samples: Samples) -> Floats:
+    step = ms_to_samples(BLOCK_MS, EAR_HZ)
+    blocks = samples[: len(samples) // step * step].astype(np.float64).reshape(-1, step)
+    return np.asarray((blocks**2).mean(axis=1))
+
+
+def onset_sample(samples: Samples) -> int:
+    """Find where speech begins: the first 10 ms less than 40 dB below the loudest 10 ms."""
+    power = _power(samples)
+    loud = np.flatnonzero(power > power.max(initial=0) * 10 ** (FAR_BELOW_DB / 10))
+    return int(loud[0]) * ms_to_samples(BLOCK_MS, EAR_HZ) if len(loud) else 0
+
+
+def trimmed(samples: Samples) -> Samples:
+    """Cut the silence before and after speech away, so that both ends are exact times."""
+    return samples[onset_sample(samples) : last_spoken_sample(samples)]
+
+
+def joined(first: Samples, second: Samples, pause_ms: float) -> Samples:
+    """Say two pieces with exactly this pause between them."""
+    return np.concatenate((trimmed(first), silence(pause_ms), trimmed(second)))
+
+
+def inner_pauses(samples: Samples, shortest_ms: float = 120) -> list[tuple[int, int]]:
+    """Find the silences inside speech, each as its first sample and the one after its last.
+
+    A pause is a stretch of at least ``shortest_ms`` more than 30 dB below the loudest 10 ms: room
+    noise of a recording is still below that, and the closure of a "t" is shorter.
+    """
+    power, step = _power(samples), ms_to_samples(BLOCK_MS, EAR_HZ)
+    loud = np.flatnonzero(power > power.max(initial=0) * 1e-3)
+    shortest = shortest_ms / BLOCK_MS
+    gaps = [(int(a) + 1, int(b)) for a, b in pairwise(loud) if b - a - 1 >= shortest]
+    return [(begin * step, end * step) for begin, end in gaps]
+
+
+def stretched(samples: Samples, pause: tuple[int, int], pause_ms: float) -> Samples:
+    """Make one pause of a recording exactly this long, of its own quiet sound."""
+    begin, end = pause
+    wanted = ms_to_samples(pause_ms, EAR_HZ)
+    quiet = np.resize(samples[begin:end], wanted)
+    return np.concatenate((samples[:begin], quiet, samples[end:]))
+
+
+# --- what disturbs -------------------------------------------------------------------------------
+
+
+def room_noise(count: int, rms_db: float, rng: np.random.Generator) -> Samples:
+    """Make the noise of a room: random, with less of it the higher the pitch."""
+    white = rng.standard_normal(count + 64)
+    smooth = np.convolve(white, np.hanning(16), "same")[:count] + 0.2 * white[:count]
+    return _scaled(smooth, rms_db)
+
+
+def cough(rng: np.random.Generator, db: float = -20.0) -> Samples:
+    """Two bursts of breath, each with a hard beginning and about 250 ms of decay."""
+    bursts = [_burst(rng, float(rng.uniform(180, 320)), 60.0) for _ in range(2)]
+    return _scaled(np.concatenate((bursts[0], np.zeros(EAR_HZ // 8), bursts[1])), db)
+
+
+def keyboard(rng: np.random.Generator, db: float = -30.0, seconds: float = 1.5) -> Samples:
+    """Typing: about seven clicks a second, each a few milliseconds long."""
+    sound = np.zeros(round(seconds * EAR_HZ))
+    at = 0
+    while at < len(sound) - EAR_HZ // 20:
+        click = _burst(rng, 30.0, 4.0) * rng.uniform(0.5, 1.0)
+        sound[at : at + len(click)] += click
+        at += round(float(rng.uniform(0.08, 0.22)) * EAR_HZ)
+    return _scaled(sound, db)
+
+
+def music(rng: np.random.Generator, db: float = -26.0, seconds: float = 2.0) -> Samples:
+    """Plucked chords of a pentatonic scale, four notes a second, with their overtones."""
+    scale = 220.0 * 2 ** (np.array([0, 3, 5, 7, 10, 12]) / 12)
+    sound = np.zeros(round(seconds * EAR_HZ))
+    for at in range(0, len(sound), EAR_HZ // 4):
+        for hz in rng.choice(scale, 2, replace=False):
+            note = _note(float(hz), min(EAR_HZ, len(sound) - at))
+            sound[at : at + len(note)] += note
+    return _scaled(sound, db)
+
+
+def hum(db: float = -26.0) -> Samples:
+    """A "mhm" with closed lips, for when no voice can say one: two swells, 110 to 150 Hz."""
+    seconds = np.arange(round(0.5 * EAR_HZ)) / EAR_HZ
+    phase = 2 * np.pi * np.cumsum(110 + 80 * seconds) / EAR_HZ
+    voice = sum(np.sin(phase * k) / k**2 for k in range(1, 8))
+    swell = np.sin(np.pi * seconds / 0.25) ** 2
+    return _scaled(np.asarray(voice * swell), db)
+
+
+def _burst(rng: np.random.Generator, ms: float, decay_ms: float) -> Floats:
+    count = ms_to_samples(ms, EAR_HZ)
+    fall = np.exp(-np.arange(count) / ms_to_samples(decay_ms, EAR_HZ))
+    return np.asarray(rng.standard_normal(count) * fall)
+
+
+def _note(hz: float, count: int) -> Floats:
+    seconds = np.arange(count) / EAR_HZ
+    tones = [np.sin(2 * np.pi * hz * k * seconds) / k * np.exp(-3 * k * seconds) for k in (1, 2, 3)]
+    return np.asarray(sum(tones))
+
+
+def _scaled(sound: Floats, rms_db: float) -> Samples:
+    """Scale to a level over the whole sound, in dB below full scale."""
+    rms = float(np.sqrt((sound**2).mean()))
+    return from_float((sound * (gain(rms_db) / rms)).astype(np.float32))
