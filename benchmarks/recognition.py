@@ -1,11 +1,14 @@
 """Recognition in a right-sized window against faster-whisper's own `transcribe`.
 
-    python -m benchmarks.recognition [--speech FOLDER] [--model NAME_OR_PATH] [--runs N]
-                                     [--beam N] [--threads N] [--json FILE]
+    python -m benchmarks.recognition [--speech FOLDER] [--altered N] [--joined N]
+                                     [--model NAME_OR_PATH] [--runs N] [--beam N] [--threads N]
+                                     [--json FILE]
 
 All recognisers hear every clip in turn, in the same run, so that a busy machine slows them alike.
 FOLDER holds recordings and ``transcripts.jsonl``, one ``{"file": …, "text": …}`` a line. Without
-it, the configured Piper voice speaks a list of sentences.
+it, the configured Piper voice speaks a list of sentences. ``--altered`` adds each clip so many
+times with noise, another level and another speed; ``--joined`` adds so many pairs of clips with a
+pause between them, as when a person goes on with another sentence.
 
 Prints a table, and with ``--json`` one line for each recogniser. Times are of one clip, without
 reading the file; "cpu" is all threads' time, which a busy machine changes little. Word errors are
@@ -30,13 +33,16 @@ from faster_whisper.audio import decode_audio
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.wer import WordErrors, total
+from benchmarks.alterations import Clip, altered, joined
 from voicecore import configfile
 from voicecore.audio import EAR_HZ, Pcm, Samples, resample, samples_to_ms, to_float
+from voicecore.bench.wer import WordErrors, total
 from voicecore.config import Config, OwnModelConfig, SttConfig, cores
 from voicecore.engines import whisper
-from voicecore.engines.interface import SpeechChunk, SpeechRequest, Transcript, Utterance
+from voicecore.engines.interface import SpeechChunk, SpeechRequest, Transcript, Urgency, Utterance
 from voicecore.weights.files import ModelStore
+
+__all__ = ["SENTENCES", "Clip", "recorded"]  # other benchmarks take these
 
 SENTENCES = (
     "What is the weather going to be like tomorrow afternoon?",
@@ -67,13 +73,6 @@ PAUSE = np.zeros(EAR_HZ * 3 // 10, np.int16)
 """300 ms before and after a spoken sentence, about what the ears keep."""
 
 Recogniser: TypeAlias = Callable[[Samples], Transcript]
-
-
-@attrs.frozen(eq=False)
-class Clip:
-    name: str
-    samples: Samples
-    said: str
 
 
 @attrs.define
@@ -156,9 +155,9 @@ def recognisers(
     found: dict[str, Recogniser] = {}
     for beam in beams:
         sized = attrs.evolve(config, beam_size=beam)
-        found[f"sized window, {_search(beam)}"] = _sized(
-            whisper.load(sized, files, threads=threads)
-        )
+        engine = whisper.load(sized, files, threads=threads)
+        found[f"sized window, {_search(beam)}"] = _sized(engine, Urgency.AWAITED)
+        found.setdefault("sized window, partial", _sized(engine, Urgency.PARTIAL))
     model = WhisperModel(
         str(files.folder(config.model)),
         device=config.device,
@@ -175,12 +174,12 @@ def _search(beam: int) -> str:
     return "greedy" if beam == 1 else f"beam {beam}"
 
 
-def _sized(engine: whisper.Whisper) -> Recogniser:
+def _sized(engine: whisper.Whisper, urgency: Urgency) -> Recogniser:
     engine.warm_up()
 
     def hear(samples: Samples) -> Transcript:
         transcripts: list[Transcript] = []
-        engine.run(Utterance(samples), transcripts.append)
+        engine.run(Utterance(samples, urgency=urgency), transcripts.append)
         return transcripts[0]
 
     return hear
@@ -262,6 +261,8 @@ def show_differences(measured: Sequence[Measured], clips: Sequence[Clip]) -> Non
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Time and word errors of recognition.")
     parser.add_argument("--speech", type=Path, metavar="FOLDER", help="recordings and their words")
+    parser.add_argument("--altered", type=int, default=0, metavar="N")
+    parser.add_argument("--joined", type=int, default=0, metavar="N")
     parser.add_argument("--model", help="a model's name or folder (default: the configured one)")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--beam", type=int, help="of the sized window (default: configured and 5)")
@@ -275,6 +276,7 @@ def main() -> None:
     config = with_model(configfile.load(None), args.model)
     stt, files = config.stt, ModelStore.of(config)
     clips = recorded(args.speech) if args.speech else spoken(config, files)
+    clips += [*altered(clips, args.altered), *joined(clips, args.joined)]
     beams = [args.beam] if args.beam else sorted({stt.beam_size, 5})
     measured = measure(clips, recognisers(stt, files, args.threads, beams), args.runs)
     seconds = sum(samples_to_ms(len(clip.samples), EAR_HZ) for clip in clips) / 1000

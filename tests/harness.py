@@ -18,7 +18,7 @@ from trio.testing import memory_stream_pair, wait_all_tasks_blocked
 from voicecore.audio import Samples, encode_s16le
 from voicecore.config import CharacterConfig, Config
 from voicecore.engines import Engines
-from voicecore.engines.fake import FakeEngine, FakeVad, fake_llm, fake_stt, fake_tts, tone
+from voicecore.engines.fake import FakeEngine, FakeVad, babble, fake_llm, fake_stt, fake_tts
 from voicecore.engines.interface import (
     Completeness,
     LlmChunk,
@@ -113,8 +113,8 @@ class Client:
         await self.type("session_started", after=self.mark())
 
     async def say(self, seconds: float, *, silence_s: float = 1.0) -> None:
-        """Speak a tone in real time, then be silent; frames as a mobile client sends them."""
-        voice = tone(round(seconds * 16_000), 16_000)
+        """Speak noise in real time, then be silent; frames as a mobile client sends them."""
+        voice = babble(round(seconds * 16_000))
         await self.microphone(
             np.concatenate([voice, np.zeros(round(silence_s * 16_000), np.int16)])
         )

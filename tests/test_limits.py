@@ -30,7 +30,7 @@ from tests.threads import without_threads
 from voicecore import configfile, server
 from voicecore.audio import encode_s16le
 from voicecore.configreference import dotted, settings, toml
-from voicecore.engines.fake import fake_llm, fake_stt, tone
+from voicecore.engines.fake import babble, fake_llm, fake_stt
 from voicecore.engines.interface import CalledTool, Prompt
 from voicecore.mind.reply import MAX_CALLS
 from voicecore.mind.turns import MAX_WAITING_TEXTS
@@ -64,7 +64,7 @@ def data(content: bytes) -> str:
 
 
 def speech(ms: int) -> bytes:
-    return encode_s16le(tone(ms * 16, 16_000))
+    return encode_s16le(babble(ms * 16))
 
 
 def picture(side_px: int = 8) -> bytes:

@@ -19,7 +19,7 @@ from trio.testing import MockClock, memory_stream_pair
 from tests.harness import Client, Fakes, Stage, open_stage
 from voicecore.audio import MOUTH_HZ, Pcm, encode_s16le, wav_bytes
 from voicecore.config import CharacterConfig, Config, EarsConfig, ServerConfig
-from voicecore.engines.fake import fake_llm, fake_stt, fake_tts, tone
+from voicecore.engines.fake import babble, fake_llm, fake_stt, fake_tts
 from voicecore.engines.interface import Urgency
 from voicecore.errors import EngineError
 from voicecore.mind.turns import BUSY
@@ -262,7 +262,7 @@ async def test_a_monologue_without_a_pause_is_recognised_in_pieces(
     config = Config(ears=EarsConfig(max_turn_chars=2_000))
     async with open_stage(config=config) as stage, stage.connect() as client:
         await client.start()
-        minute = tone(16_000 * 60, 16_000)
+        minute = babble(16_000 * 60)
         for _ in range(20):
             await client.microphone(minute, frame=8_000)
         await client.microphone(np.zeros(16_000, np.int16))
@@ -281,7 +281,7 @@ async def test_sound_faster_than_it_can_be_used_is_dropped_with_one_status(
 ) -> None:
     config = Config(ears=EarsConfig(backlog_ms=1_000))
     async with open_stage(config=config) as stage, stage.connect() as client:
-        voice = base64.b64encode(encode_s16le(tone(160_000, 16_000))).decode()
+        voice = base64.b64encode(encode_s16le(babble(160_000))).decode()
         for _ in range(3):
             await client.send(action="stream_data", input_type="audio", data=voice)
         await client.send(action="ping")
@@ -316,7 +316,7 @@ async def test_a_chat_streams_its_answer_and_counts_it(autojump_clock: MockClock
 async def test_a_recording_is_transcribed_and_answered_aloud_phrase_by_phrase(
     autojump_clock: MockClock,
 ) -> None:
-    clip = wav_bytes(Pcm(tone(44_100, 44_100), 44_100))
+    clip = wav_bytes(Pcm(babble(44_100), 44_100))
     async with (
         open_stage(fakes(["What is this?"], ["A test of it. And more."])) as stage,
         stage.connect("/ws") as client,
@@ -616,7 +616,7 @@ async def test_recordings_while_the_engines_load_are_bounded_and_never_glued(
             await client.until(lambda m: "was not taken" in str(m.get("error")))
             stage.host.room.open(stage.fakes.engines())
             await trio.sleep(1)
-            small = base64.b64encode(encode_s16le(tone(16_000, 16_000))).decode()
+            small = base64.b64encode(encode_s16le(babble(16_000))).decode()
             await client.send(type="audio_chunk", data=small, format="pcm")
             await client.send(type="audio_end")
             await client.type("transcribed", text="Second")

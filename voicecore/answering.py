@@ -150,7 +150,7 @@ class Answering:
         phraser = Phraser(
             first_phrase_chars=mouth.first_phrase_chars,
             max_phrase_chars=mouth.max_phrase_chars,
-            language=profile.language or self.host.config.stt.language,
+            language=self.host.language(self.guest.character),
         )
         phrases_in, phrases_out = trio.open_memory_channel[Phrase](PHRASES)
         sound_in, sound_out = trio.open_memory_channel[PhraseSound](PHRASE_SOUND)

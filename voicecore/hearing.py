@@ -6,13 +6,13 @@ recordings → record ───┘
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import attrs
 import trio
 
 from voicecore.audio import Samples
+from voicecore.ears.echo import Echo
 from voicecore.ears.endpoint import Endpointer
 from voicecore.ears.recording import Recording, record
 from voicecore.ears.segment import Take, segment
@@ -23,9 +23,27 @@ from voicecore.errors import EngineError
 from voicecore.host import Host
 from voicecore.mind.happenings import Happening
 from voicecore.presence import Guest
+from voicecore.wire.outbox import Outbox
 
 UTTERANCES = 4
 """Utterances waiting for recognition: 80 s of speech at most, 2.6 MB."""
+
+
+@attrs.frozen(eq=False)
+class Replies:
+    """The host's own voice, as far as it matters for hearing: the `Answers` of an `Endpointer`."""
+
+    outbox: Outbox
+    echo: Echo
+
+    def next_is_ready(self) -> bool | None:
+        return self.outbox.ready()
+
+    def are_heard(self) -> bool:
+        return self.outbox.sounds()
+
+    def explain(self, frame: Samples) -> bool:
+        return self.echo.explains(frame, trio.current_time())
 
 
 @attrs.frozen(eq=False)
@@ -37,14 +55,13 @@ class Hearing:
     frames: trio.MemoryReceiveChannel[Samples]
     recordings: trio.MemoryReceiveChannel[Recording]
     inbox: trio.MemorySendChannel[Happening]
-    answer_ready: Callable[[], bool | None]
-    """Whether the answer prepared in a pause could be heard now; None if there is none."""
+    replies: Replies
 
     async def listen(self) -> None:
         """Turn frames and recordings into words, for ever."""
         engines = await self.host.room.warm()
         config = self.host.config
-        endpointer = Endpointer(engines.vad.detector(), config.ears, self.answer_ready)
+        endpointer = Endpointer(engines.vad.detector(), config.ears, self.replies)
         judge = None if engines.turn is None else partial(_judge, engines.turn)
         utterances_in, utterances_out = trio.open_memory_channel[Take](UTTERANCES)
         async with trio.open_nursery() as nursery:
@@ -72,7 +89,7 @@ class Hearing:
         return self.host.character(self.guest.character).language
 
     def _learn(self, endpointer: Endpointer, guess: int, words: str) -> None:
-        language = self._language() or self.host.config.stt.language
+        language = self.host.language(self.guest.character)
         endpointer.learn(guess, words=words, language=language)
 
 

@@ -115,6 +115,10 @@ class Host:
             "default", CharacterConfig()
         )
 
+    def language(self, character: str) -> str:
+        """What is spoken to a character: an ISO 639-1 code, or ``auto``."""
+        return self.character(character).language or self.config.stt.language
+
     def llm(self, engines: Engines, profile: CharacterConfig) -> Llm:
         """The character's language model; the default one if a reload has named another."""
         try:

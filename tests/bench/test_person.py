@@ -26,10 +26,10 @@ from voicecore.bench.person import (
 from voicecore.bench.scenarios.scenario import spoken_turn
 from voicecore.bench.tape import Complete, Event, Interrupted, Sounded, Timed, Wrote
 from voicecore.client import Socket
-from voicecore.engines.fake import tone
+from voicecore.engines.fake import babble
 from voicecore.server import handle_connection
 
-QUESTION = Utterance("hello", tone(16_000, 16_000), {"speed": 1.0})
+QUESTION = Utterance("hello", babble(16_000), {"speed": 1.0})
 
 
 @asynccontextmanager

@@ -21,10 +21,10 @@ from voicecore.bench.person import Person, present
 from voicecore.bench.scenarios import SCENARIOS, Stage, scenario
 from voicecore.bench.sounds import silence
 from voicecore.client import HostUnreachable, Socket
-from voicecore.engines.fake import fake_llm, tone
+from voicecore.engines.fake import babble, fake_llm
 from voicecore.server import handle_connection
 
-VOICE = tone(16_000, 16_000)
+VOICE = babble(16_000)
 STORY = "One day a dragon counted spoons. " * 8
 
 
@@ -108,7 +108,7 @@ async def test_disturbances(autojump_clock: MockClock, host: None) -> None:
     utterances = [
         Utterance("story", VOICE),
         Utterance("", silence(100), {"noise": "silence"}),
-        Utterance("", tone(8000, 16_000), {"noise": "voice"}),
+        Utterance("", babble(8_000), {"noise": "voice"}),
     ]
     rows, _ = await play("disturbances", make_stage(utterances))
     outcomes = {row["noise"]: row["outcome"] for row in rows}

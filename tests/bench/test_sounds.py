@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from voicecore.audio import Samples
 from voicecore.bench import sounds
 from voicecore.client import last_spoken_sample
-from voicecore.engines.fake import tone
+from voicecore.engines.fake import babble
 
-LOUD = tone(8000, 16_000)
+LOUD = babble(8_000)
 
 
 def padded(before: int, after: int) -> Samples:

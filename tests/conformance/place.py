@@ -35,7 +35,7 @@ from tests.conformance import shapes
 from tests.harness import PLAIN, Fakes
 from voicecore.audio import EAR_HZ, MOUTH_HZ, Samples, encode_s16le
 from voicecore.config import Config
-from voicecore.engines.fake import Reply, fake_llm, fake_stt, fake_tts, tone
+from voicecore.engines.fake import Reply, babble, fake_llm, fake_stt, fake_tts, tone
 from voicecore.host import EngineRoom, Host
 from voicecore.metrics import Metrics
 from voicecore.server import listening
@@ -188,7 +188,8 @@ def pitch_hz(samples: Samples, rate_hz: int) -> float:
 
 def speech(seconds: float = 1.0, rate_hz: int = EAR_HZ, *, silence_s: float = 1.0) -> Samples:
     """What the fake ears take for speech, and the silence that ends it."""
-    voice = tone(round(seconds * rate_hz), rate_hz, hz=PITCH_HZ)
+    count = round(seconds * rate_hz)
+    voice = tone(count, rate_hz, hz=PITCH_HZ) + babble(count, level=4_000)
     return np.concatenate([voice, np.zeros(round(silence_s * rate_hz), np.int16)])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import attrs
 import numpy as np
@@ -20,6 +21,7 @@ from voicecore.ears.endpoint import (
     Pause,
     Resumed,
     Segment,
+    Silent,
     Speech,
 )
 from voicecore.ears.patience import Patience, unfinished
@@ -157,6 +159,13 @@ async def test_a_turn_that_sounds_complete_is_answered_sooner(autojump_clock: Mo
     assert ended == {0.95: 200, 0.5: 440, 0.05: 900}
 
 
+class Prepared(Silent):
+    """An answer is being prepared."""
+
+    def __init__(self, ready: Callable[[], bool]) -> None:
+        self.next_is_ready = ready  # type: ignore[assignment,method-assign]
+
+
 @pytest.mark.parametrize(
     ("ready_after", "ended_after"), [(0, 200), (15, 300), (21, 420), (99, 440)]
 )
@@ -175,12 +184,12 @@ def test_a_complete_turn_lasts_until_its_answer_can_be_heard(
             frames = 0 if frame[0] else frames + 1
             return super().feed(frame)
 
-    endpointer = Endpointer(Counting(), CONFIG, ready)
+    endpointer = Endpointer(Counting(), CONFIG, Prepared(ready))
     assert silence_until_the_end(endpointer, 4, completeness=0.9) == ended_after
 
 
 def test_without_an_answer_being_prepared_a_complete_turn_ends_at_once() -> None:
-    endpointer = Endpointer(Loud(), CONFIG, lambda: None)
+    endpointer = Endpointer(Loud(), CONFIG, Silent())
     assert silence_until_the_end(endpointer, 4, completeness=0.9) == 200
 
 

@@ -19,7 +19,7 @@ from voicecore.config import EarsConfig
 from voicecore.ears import recording
 from voicecore.ears.recording import NO_AUDIO, Recording, RecordingDecoder, record
 from voicecore.ears.segment import Take
-from voicecore.engines.fake import FakeVad, tone
+from voicecore.engines.fake import FakeVad, babble
 from voicecore.errors import ClientError
 from voicecore.events import ClipEnd, ClipPart
 from voicecore.mind.happenings import Happening, HearingFailed
@@ -27,7 +27,7 @@ from voicecore.mind.happenings import Happening, HearingFailed
 CONFIG = EarsConfig()
 SECOND = 16_000
 SILENT_S = np.zeros(SECOND, np.int16)
-VOICE = tone(3 * SECOND, SECOND)
+VOICE = babble(3 * SECOND)
 """Long enough to be recognised alone."""
 
 
@@ -270,7 +270,7 @@ def webm() -> Iterator[bytes]:
     pytest.importorskip("av")
     from tests.ears.clip_files import KINDS, recorded
 
-    voice = tone(3 * 48_000, 48_000)
+    voice = babble(3 * 48_000)
     sound = np.concatenate([voice, np.zeros(48_000, np.int16), voice])
     yield recorded(KINDS["WebM as Chrome and Firefox"], sound)
     assert threads() == []

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from voicecore.audio import EAR_HZ, Pcm, Samples, resample
 from voicecore.config import SttConfig, TtsConfig
@@ -22,6 +20,7 @@ from voicecore.engines.interface import (
     SpeechChunk,
     SpeechRequest,
     Transcript,
+    Urgency,
     Utterance,
 )
 from voicecore.errors import EngineError, EngineMissing, ModelError
@@ -29,6 +28,7 @@ from voicecore.errors import EngineError, EngineMissing, ModelError
 pytest.importorskip("faster_whisper")
 
 from voicecore.engines import whisper
+from voicecore.engines.whisper_window import MAX_TOKENS, fit
 
 EOT = 0x110000
 NAMES = (
@@ -178,8 +178,8 @@ def test_a_loop_in_the_full_window_does_not_replace_an_unsure_sentence() -> None
 def test_the_result_can_be_no_longer_than_the_sound_allows(seconds: int) -> None:
     stub = StubModel(decoding("Hello."))
     hear(engine(stub), sound(seconds))
-    prompt, options = stub.calls[0]
-    assert 10 * seconds <= options["max_length"] - len(prompt) <= 10 * seconds + 11
+    _, options = stub.calls[0]
+    assert 8 * seconds <= options["max_length"] // 2 <= 8 * seconds + 11
 
 
 def test_the_configured_beam_is_used() -> None:
@@ -188,6 +188,90 @@ def test_the_configured_beam_is_used() -> None:
     hear(stt, sound(1))
     hear(stt, sound(1))
     assert [options["beam_size"] for _, options in stub.calls] == [8, 8, 8]
+
+
+def test_a_partial_result_takes_one_greedy_pass_in_a_small_window() -> None:
+    stub = StubModel(decoding("What is it then", logprob=-0.4))
+    stt = engine(stub, beam_size=5)
+    transcript = hear(stt, sound(4), urgency=Urgency.PARTIAL)
+    assert (transcript.text, transcript.passes) == ("What is it then", 1)
+    assert stub.windows == [600]
+    assert [options["beam_size"] for _, options in stub.calls] == [1]
+
+
+@pytest.mark.parametrize("answer", [decoding("no " * 4), decoding("It is", logprob=-1.2)])
+def test_a_doubtful_partial_result_has_no_words(answer: SimpleNamespace) -> None:
+    transcript = hear(engine(StubModel(answer)), sound(4), urgency=Urgency.PARTIAL)
+    assert (transcript.text, transcript.confidence, transcript.passes) == ("", 0.0, 1)
+
+
+@pytest.mark.parametrize("urgency", [Urgency.AWAITED, Urgency.AHEAD, Urgency.GUESS])
+def test_what_may_be_answered_is_recognised_thoroughly(urgency: Urgency) -> None:
+    stub = StubModel(decoding("no no no"), decoding("No, no, no."))
+    assert hear(engine(stub), sound(4), urgency=urgency).passes == 2
+
+
+def with_a_pause(seconds: float) -> Samples:
+    """Make noise with a silent middle: a second."""
+    noise = np.random.default_rng(0).normal(0, 3000, round(seconds * EAR_HZ)).astype(np.int16)
+    middle = len(noise) // 2
+    noise[middle - EAR_HZ // 2 : middle + EAR_HZ // 2] = 0
+    return noise
+
+
+def timed(text: str, end_s: float, logprob: float = -0.2) -> SimpleNamespace:
+    """What CTranslate2 returns where times are written."""
+    answer = decoding(text, logprob)
+    first = SPECIAL["<|notimestamps|>"] + 1
+    before = len(answer.sequences_ids[0])
+    answer.sequences_ids = [[first, *answer.sequences_ids[0], first + round(end_s * 50)]]
+    answer.scores = [answer.scores[0] * before * (before + 3) / ((before + 1) * (before + 2))]
+    return answer
+
+
+def levelled(stub: StubModel) -> StubModel:
+    """Give the stand-in a spectrogram that follows the sound."""
+
+    def feature_extractor(sound: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        blocks = np.abs(sound[: len(sound) // 160 * 160]).reshape(-1, 160).max(axis=1)
+        return np.tile(np.log10(blocks + 1e-4), (80, 1))
+
+    stub.feature_extractor = feature_extractor  # type: ignore[method-assign]
+    return stub
+
+
+def test_times_are_written_where_a_pause_may_hide_a_second_sentence() -> None:
+    stub = levelled(StubModel(timed("Yes. I do.", 5.9), decoding("Yes.")))
+    stt = engine(stub)
+    transcript = hear(stt, with_a_pause(6))
+    assert (transcript.text, transcript.passes) == ("Yes. I do.", 1)
+    assert hear(stt, np.roll(with_a_pause(6), 3 * EAR_HZ)).text == "Yes."  # silent at both ends
+    assert [SPECIAL["<|notimestamps|>"] in prompt for prompt, _ in stub.calls] == [False, True]
+
+
+def test_a_sentence_that_was_left_out_is_looked_for_in_the_full_window() -> None:
+    stub = levelled(StubModel(timed("Yes.", 2.2), timed("Yes. I do.", 5.9)))
+    transcript = hear(engine(stub), with_a_pause(6))
+    assert (transcript.text, transcript.passes) == ("Yes. I do.", 2)
+    assert stub.windows == [1000, 3000]
+    assert all(SPECIAL["<|notimestamps|>"] not in prompt for prompt, _ in stub.calls)
+
+
+@pytest.mark.parametrize(("logprob", "passes"), [(-0.5, 1), (-0.7, 2)])
+def test_times_make_a_sentence_less_sure(logprob: float, passes: int) -> None:
+    stub = levelled(StubModel(*[timed("Yes I really do.", 5.9, logprob)] * 2))
+    assert hear(engine(stub), with_a_pause(6)).passes == passes
+
+
+def test_one_model_encodes_and_the_other_writes() -> None:
+    listener, writer = StubModel(), StubModel(decoding("Hello."), multilingual=True)
+    stt = whisper.Whisper(SttConfig(), listener, 2, writer)
+    assert hear(stt, sound(2)).text == "Hello."
+    assert (listener.windows, len(listener.calls)) == ([1000], 0)
+    assert (writer.windows, len(writer.calls)) == ([], 1)
+    stt.close()
+    assert listener.unloaded
+    assert writer.unloaded
 
 
 @pytest.mark.parametrize("samples", [sound(0), np.zeros(16_000, np.int16), sound(2) // 3000])
@@ -289,7 +373,7 @@ def test_hints_are_the_prompt_and_bounded() -> None:
     assert prompt_text(stub, 1) == " Cleo"
     assert len(prompt_text(stub, 2)) == whisper.MAX_HINT_TOKENS
     assert prompt_text(stub, 3) == " ab?"  # neither a control token nor half a character
-    assert all(options["max_length"] <= whisper.MAX_TOKENS for _, options in stub.calls)
+    assert all(options["max_length"] <= MAX_TOKENS for _, options in stub.calls)
 
 
 # --- loading -------------------------------------------------------------------------------------
@@ -349,78 +433,6 @@ def test_without_the_library_the_command_that_installs_it_is_named(
     monkeypatch.delitem(sys.modules, "voicecore.engines.whisper")
     with pytest.raises(EngineMissing, match=r"pip install 'voicecore\[whisper\]'"):
         importlib.import_module("voicecore.engines.whisper")
-
-
-# --- sizes and doubts ----------------------------------------------------------------------------
-
-
-@given(st.integers(0, 3001))
-def test_a_window_holds_the_speech_and_is_neither_too_short_nor_too_long(frames: int) -> None:
-    window = whisper.window_frames(frames)
-    assert window % 2 == 0
-    assert 1000 <= window <= 3000
-    assert window >= min(frames + whisper.MARGIN_FRAMES, 3000)
-
-
-@given(st.integers(0, 50), st.integers(1, 50))
-def test_a_spectrogram_is_extended_or_cut_to_the_window(frames: int, window: int) -> None:
-    mel = np.random.default_rng(0).random((80, frames), np.float32)
-    fitted = whisper.fit(mel, window)
-    kept = min(frames, window)
-    assert fitted.shape == (80, window)
-    assert np.array_equal(fitted[:, :kept], mel[:, :kept])
-    assert np.all(fitted[:, kept:] == whisper.EMPTY)
-
-
-def test_other_scripts_may_need_more_tokens() -> None:
-    assert whisper.max_tokens(1000, "th") > whisper.max_tokens(1000, "en") == 110
-
-
-@given(st.lists(st.integers(0, 10**6), unique=True, max_size=40))
-def test_words_that_differ_do_not_repeat(numbers: list[int]) -> None:
-    assert not whisper.repeats(" ".join(f"w{number}" for number in numbers))
-
-
-@given(
-    before=st.lists(st.sampled_from("abc"), max_size=6),
-    group=st.lists(st.sampled_from("defg"), min_size=2, max_size=8),
-    after=st.lists(st.sampled_from("abc"), max_size=6),
-)
-def test_a_group_of_words_said_twice_in_a_row_is_noticed(
-    before: list[str], group: list[str], after: list[str]
-) -> None:
-    assert whisper.repeats(" ".join([*before, *group, *group, *after]))
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("", False),
-        ("Stop.", False),
-        ("Stop. Stop!", True),
-        ("That is very very good.", False),
-        ("No, no, no.", True),
-        ("In 1813, in 1813, in", True),
-        ("Ask not what your country can do for you, ask what you can do for it.", False),
-        ("1.5.5.5", True),
-        (". . . . .", False),
-    ],
-)
-def test_what_counts_as_a_repetition(text: str, expected: bool) -> None:
-    assert whisper.repeats(text) is expected
-
-
-def test_text_that_compresses_well_is_a_loop() -> None:
-    assert whisper.compression("") == 0
-    assert whisper.compression("The weather is going to be nice tomorrow.") < 1.2
-    assert whisper.compression(". " * 50) > whisper.MAX_COMPRESSION
-
-
-@given(st.integers(0, 8000), st.integers(1, 1600))
-def test_a_sound_anywhere_is_not_silence(place: int, length: int) -> None:
-    samples = np.zeros(16_000, np.int16)
-    samples[place : place + length] = 1000
-    assert not whisper.is_silent(samples)
 
 
 # --- the real model ------------------------------------------------------------------------------
@@ -489,6 +501,33 @@ def test_a_long_utterance_keeps_its_begin_and_end(tiny: whisper.Whisper, say: An
     heard = words(hear(tiny, many).text)
     assert heard.startswith("good morning")
     assert heard.endswith("what time is it")
+
+
+@pytest.mark.model
+def test_a_sentence_behind_a_pause_is_heard(tiny: whisper.Whisper, say: Any) -> None:
+    pause = np.zeros(EAR_HZ * 8 // 10, np.int16)
+    both = say("For a full hour he had been waiting."), pause, say("Then he went home again.")
+    heard = words(hear(tiny, np.concatenate(both)).text)
+    assert heard == "for a full hour he had been waiting then he went home again"
+
+
+@pytest.mark.model
+def test_a_partial_result_has_the_words_heard_so_far(tiny: whisper.Whisper, say: Any) -> None:
+    samples = say("Please turn off the lights in the kitchen.")
+    transcript = hear(tiny, samples[: len(samples) * 3 // 4], urgency=Urgency.PARTIAL)
+    assert words(transcript.text).startswith("please turn off")
+    assert transcript.passes == 1
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("hints", ["", "Berlin, Hamburg, Ann and Bob " * 5])
+def test_the_model_stops_at_the_limit(tiny: whisper.Whisper, say: Any, hints: str) -> None:
+    samples = say("How do you make a good cup of coffee in the morning?")
+    encoded = tiny._encode(fit(tiny._mel(samples), 1000))
+    search = whisper.Search(1000, 3, hints, timed=False)
+    assert len(tiny._decode(encoded, "en", search, limit=5).text.split()) <= 5
+    assert not tiny._decode(encoded, "en", search, limit=5).ended
+    assert tiny._decode(encoded, "en", search, limit=40).ended
 
 
 @pytest.mark.model

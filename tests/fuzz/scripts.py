@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from voicecore.audio import Pcm, decode_s16le, encode_s16le, wav_bytes
-from voicecore.engines.fake import tone
+from voicecore.engines.fake import babble
 
 T = TypeVar("T")
 
@@ -125,8 +125,8 @@ def _base64(data: bytes) -> str:
 
 
 def spoken(ms: int, silence_ms: int) -> bytes:
-    """A tone of 16 kHz, which the fakes take for speech, and silence after it."""
-    voice = tone(ms * 16, 16_000)
+    """Noise at 16 kHz, which the fakes take for speech, and silence after it."""
+    voice = babble(ms * 16)
     return encode_s16le(np.concatenate([voice, np.zeros(silence_ms * 16, np.int16)]))
 
 

@@ -42,7 +42,7 @@ def turn(events: Sequence[Event], playback: Playback, last_s: float, said: str) 
 
     Returns:
         ``latency_ms``: last spoken sample to first audible sample of the answer that stood, the
-        last one. ``cut_off``: text or sound came before the person had finished. ``split``: it was
+        last one; None if it came before. ``cut_off``: text or sound came before the person had finished. ``split``: it was
         answered more than once. ``merged``: it was heard in pieces and answered once.
         ``after_endpoint_ms``: from the host's decision that the turn is over.
         ``gap_ms``: silence inside the answer, over `GAP_MS` each.
@@ -54,7 +54,7 @@ def turn(events: Sequence[Event], playback: Playback, last_s: float, said: str) 
     audible_s = stood.audible_s() if stood else None
     errors = word_errors(said, " ".join(pieces))
     return {
-        "latency_ms": None if audible_s is None else ms(audible_s - last_s),
+        "latency_ms": ms(audible_s - last_s) if audible_s and audible_s > last_s else None,
         "cut_off": any(answer.began_s < last_s for answer in begun),
         "split": len(begun) > 1,
         "unanswered": stood is None,

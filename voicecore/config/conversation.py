@@ -14,8 +14,9 @@ class EarsConfig:
     """Sound waiting for recognition or for the session's start; more is dropped, with a status."""
     preroll_ms: int = attrs.field(default=300, validator=ge(0))
     """Kept from before speech was noticed: soft first consonants begin there."""
-    onset_ms: int = attrs.field(default=100, validator=gt(0))
-    """Voiced time, within a window of twice that, that makes speech of a sound."""
+    onset_ms: int = attrs.field(default=60, validator=gt(0))
+    """Voiced time, within a window of twice that, that makes speech of a sound. While a reply is
+    heard, other rules keep coughs and its echo from stopping it (`ears/onset.py`)."""
     partial_ms: int = attrs.field(default=500, validator=gt(0))
     """While a person speaks on, their words so far are recognised so often, when the machine has
     time: the last ones and the answer then come sooner."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import attrs
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from voicecore.audio import Samples
 from voicecore.config import EarsConfig
 from voicecore.ears.loudness import Loudness
+from voicecore.ears.onset import OnsetDetector
 from voicecore.ears.patience import Patience
 from voicecore.engines.interface import VAD_FRAME_MS, VoiceDetector
 
@@ -92,11 +92,38 @@ def _frames(ms: int) -> int:
     return -(-ms // VAD_FRAME_MS)
 
 
+class Answers(Protocol):
+    """What the host says, as far as it matters for hearing."""
+
+    def next_is_ready(self) -> bool | None:
+        """Whether the answer prepared in this pause could be heard now; None if there is none."""
+
+    def are_heard(self) -> bool:
+        """Whether a reply is played now, which not every noise should stop."""
+
+    def explain(self, frame: Samples) -> bool:
+        """Whether this sound, just arrived, is the echo of what is played. Wants every frame."""
+
+
+class Silent:
+    """The `Answers` of a host that says nothing while it listens."""
+
+    def next_is_ready(self) -> None:
+        return None
+
+    def are_heard(self) -> bool:
+        return False
+
+    def explain(self, frame: Samples) -> bool:
+        del frame
+        return False
+
+
 class Endpointer:
     """Finds utterances in a stream of 20 ms frames.
 
-    Quiet until ``onset_ms`` of the last ``2 * onset_ms`` are voiced; then speech, until
-    ``endpoint_ms`` without a voiced frame. After ``guess_ms`` that are not voiced, or far softer
+    Quiet until a voice is confirmed (`OnsetDetector`); then speech, until ``endpoint_ms`` without a
+    voiced frame. After ``guess_ms`` that are not voiced, or far softer
     than the speech before, a guess; what is learnt about it meanwhile makes the wait shorter or
     longer (`Patience`).
     """
@@ -105,26 +132,19 @@ class Endpointer:
         self,
         detector: VoiceDetector,
         config: EarsConfig,
-        answer_ready: Callable[[], bool | None] = lambda: None,
+        answers: Answers | None = None,
     ) -> None:
-        """Begin in silence.
-
-        Args:
-            detector: tells voiced frames.
-            config: how long to wait for what.
-            answer_ready: whether the answer prepared in this pause could be heard now; None if none
-                is being prepared.
-        """
+        """Begin in silence; ``answers`` is what the host says meanwhile, if it may say anything."""
         self._detector = detector
-        self._onset = _frames(config.onset_ms)
+        self._onset = OnsetDetector(_frames(config.onset_ms))
         self._config = config
         self._guess_after = _frames(config.guess_ms)
         self._judge_after = max(self._guess_after, _frames(config.judge_ms))
         self._longest = _frames(config.max_utterance_ms)
         self._partial_after = _frames(config.partial_ms)
-        self._voiced: deque[bool] = deque(maxlen=2 * self._onset)
-        self._before: deque[Samples] = deque(maxlen=_frames(config.preroll_ms) + 2 * self._onset)
-        self._answer_ready = answer_ready
+        onset = 2 * _frames(config.onset_ms)
+        self._before: deque[Samples] = deque(maxlen=_frames(config.preroll_ms) + onset)
+        self._answers = answers or Silent()
         self._frames: list[Samples] = []
         self._speaking = False
         self._loudness = Loudness()
@@ -168,15 +188,16 @@ class Endpointer:
 
     def _wait(self, frame: Samples, voiced: bool) -> list[Segment]:  # noqa: FBT001
         self._before.append(frame)
-        self._voiced.append(voiced)
-        if not voiced or sum(self._voiced) < self._onset:
+        echo = self._answers.explain(frame)
+        guarded = self._answers.are_heard()
+        if not self._onset.feed(frame, voiced=voiced, echo=echo, guarded=guarded):
             return []
         self._speaking = True
         self._silent = self._soft = self._fresh = 0
         self._loudness = Loudness()
         self._frames = list(self._before)
         self._before.clear()
-        self._voiced.clear()
+        self._onset.reset()
         return [Onset()]
 
     def _hear(self, frame: Samples, voiced: bool) -> list[Segment]:  # noqa: FBT001
@@ -210,7 +231,7 @@ class Endpointer:
             return silence_ms >= self._config.endpoint_ms
         if silence_ms < self._patience.endpoint_ms():
             return False
-        return silence_ms >= self._config.endpoint_ms or self._answer_ready() is not False
+        return silence_ms >= self._config.endpoint_ms or self._answers.next_is_ready() is not False
 
     def _go_on(self) -> list[Segment]:
         wrong, self._guess = self._guess, 0
@@ -234,7 +255,7 @@ class Endpointer:
         return speech
 
     def _cut(self) -> Speech:
-        search = CUT_SEARCH_MS // VAD_FRAME_MS
+        search = min(CUT_SEARCH_MS // VAD_FRAME_MS, len(self._frames))
         loudness = [
             float(np.abs(frame.astype(np.float32)).mean()) for frame in self._frames[-search:]
         ]

@@ -30,21 +30,19 @@ async def transcribe(
 
     ``language`` is asked each time, since another character may speak another one.
 
-    What was recognised as a guess is not recognised again when the guess was right, and words on
-    which partial results agreed are not recognised again at all. ``on_guess`` is told a guess's
-    number and its words.
+    What was recognised as a guess is not recognised again when the guess was right. ``on_guess`` is
+    told a guess's number and its words.
     """
     guessed: tuple[int, Transcript] | None = None
     agreement = Agreement()
     with utterances, inbox:
         async for take in utterances:
-            begins = "" if take.clip else agreement.agreed
             if not (take.unfinished or take.clip):
                 agreement.reset()
             if guessed and not take.unfinished and take.guess == guessed[0]:
                 await inbox.send(_heard(take, guessed[1], stt.info.name))
                 continue
-            result = await _try(stt, take, language(), begins, timeout_ms)
+            result = await _try(stt, take, language(), timeout_ms)
             if take.unfinished and isinstance(result, Transcript):
                 await _agree(agreement, result, inbox)
             if take.partial:
@@ -64,16 +62,16 @@ async def _agree(
     """Tell the conversation of words that have become certain."""
     before = agreement.agreed
     certain = agreement.feed(result.text)
-    if certain != before:
+    if certain and certain != before:
         await inbox.send(PartlyHeard(certain))
 
 
 async def _try(
-    stt: Stt, take: Take, language: str | None, begins: str, timeout_ms: int
+    stt: Stt, take: Take, language: str | None, timeout_ms: int
 ) -> Transcript | HearingFailed:
     if not len(take.samples):  # a message whose last words were recognised before its end
         return Transcript("", confidence=0.0)
-    utterance = Utterance(take.samples, language, begins=begins, urgency=take.urgency)
+    utterance = Utterance(take.samples, language, urgency=take.urgency)
     try:
         with trio.fail_after(timeout_ms / 1000):
             return await recognise(stt, utterance)

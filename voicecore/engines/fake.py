@@ -174,10 +174,15 @@ def fake_tts(
 
 
 def tone(samples: int, rate_hz: int, *, hz: float = 220, level: int = 8_000) -> Samples:
-    """A sine wave: the fakes' idea of a voice."""
+    """A sine wave: how the fake voice sounds."""
     phase = np.arange(samples) * (2 * np.pi * hz / rate_hz)
     wave: Samples = (np.sin(phase) * level).astype(np.int16)
     return wave
+
+
+def babble(samples: int, *, level: int = 8_000) -> Samples:
+    """Noise, the same each time: how a person sounds to the fakes. (A steady tone is nobody.)"""
+    return np.random.default_rng(0).integers(-level, level, samples, dtype=np.int16)
 
 
 def fake_turn(

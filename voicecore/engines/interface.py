@@ -71,9 +71,6 @@ class Utterance:
     """ISO 639-1 code, or None for the engine's configured default."""
     hints: str = ""
     """Names and words that may occur, given to the recogniser as its initial prompt."""
-    begins: str = ""
-    """Words it surely begins with: those on which recognitions of its beginning agreed. A
-    recogniser may go on from there; one that cannot ignores them."""
     urgency: Urgency = Urgency.AWAITED
     """With `Urgency.PARTIAL` one quick pass will do: the words are not shown as final."""
 

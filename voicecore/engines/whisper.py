@@ -12,22 +12,32 @@ Everything here blocks; a worker thread runs it.
 from __future__ import annotations
 
 import json
-import math
-import re
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import attrs
 import numpy as np
-import numpy.typing as npt
 
-from voicecore.audio import EAR_HZ, Samples, ms_to_samples, to_float
+from voicecore.audio import EAR_HZ, Samples, to_float
 from voicecore.config import SttConfig
-from voicecore.engines.interface import EngineInfo, ModelFiles, Transcript, Utterance
+from voicecore.engines.interface import EngineInfo, ModelFiles, Transcript, Urgency, Utterance
 from voicecore.engines.openmp import threads_that_sleep
+from voicecore.engines.whisper_belief import Decoded
+from voicecore.engines.whisper_window import (
+    FLOOR_FRAMES,
+    FRAMES_PER_S,
+    FULL_FRAMES,
+    Mel,
+    fit,
+    has_pause,
+    is_silent,
+    max_length,
+    max_tokens,
+    voiced_frames,
+    window_frames,
+)
 from voicecore.errors import EngineError, EngineMissing, ModelError
 
 try:
@@ -42,69 +52,43 @@ except ImportError as error:
         "`pip install 'voicecore[whisper]'` brings it."
     ) from error
 
-Mel: TypeAlias = npt.NDArray[np.float32]
-"""Log-mel spectrogram as Whisper takes it, shape ``[bands, frames]``, 100 frames a second."""
-
-FRAMES_PER_S = 100
-FULL_FRAMES = 30 * FRAMES_PER_S  # the window Whisper was trained on: no more at once
-
-FLOOR_FRAMES = 10 * FRAMES_PER_S
-"""The shortest window. Of 183 short or noisy utterances (tiny.en, greedy), 44 were repeated in a
-window of 6 s, 25 of 8 s, 7 of 10 s and 2 of 12 s; word errors on real speech are the same from 10
-to 15 s. Encoding 8, 10, 12, 15 or 30 s takes 42, 55, 70, 105 or 390 ms on two cores."""
-
-MARGIN_FRAMES = 2 * FRAMES_PER_S
-"""Empty window behind the speech, from which the model knows that it has ended."""
-
-EMPTY = np.float32(0)
-"""What the rest of a window holds, as in faster-whisper: the middle of the model's scale. Filled
-with silence (about -0.6) instead, 17 of the utterances above were repeated, not 7."""
-
-SILENCE_RMS = 10 ** (-75 / 20)
-"""An utterance whose loudest 100 ms are below -75 dB of full scale is not even decoded. Recordings
-lowered to an RMS of -67 to -81 dB were not below it; noise in the last bit lies at -92 dB."""
-
-MAX_COMPRESSION = 2.4
-"""Text that shrinks more than this is a loop (OpenAI's ``compression_ratio_threshold``)."""
-
-MIN_MEAN_LOGPROB = -1.0
-"""Below this the decoding has failed (OpenAI's ``logprob_threshold``)."""
-
-UNSURE_LOGPROB = -0.35
-UNSURE_WORDS = 4
 SECOND_BEAM = 5
-"""A sentence of so many words below this is heard again in the full window. Shorter texts score low
-however clear they are. On 93 noisy and altered real recordings (beam 5) it brought the errors from
-76 of 1376 words to 59, `transcribe`'s own count, by repeating 18 %; of 60 synthetic ones, none."""
+"""Alternatives followed in a second pass."""
 
-NO_SPEECH = 0.7
-MAYBE_NO_SPEECH = 0.5
-"""The model's own probability that nobody speaks. For 96 noises, hums, clicks and tones it was
-above 0.5 nearly always, and above 0.8 for 89 % (tiny.en) or 29 % (base); for 204 short or damaged
-utterances it was 0.62 at most. In between, `MIN_MEAN_LOGPROB` and `INVENTED` decide."""
+PARTIAL_FLOOR_FRAMES = 6 * FRAMES_PER_S
+PARTIAL_MARGIN_FRAMES = 1 * FRAMES_PER_S
+"""The window of a partial result, which may fail: the next one comes soon."""
 
-INVENTED = frozenset({"you", "thank you", "thanks for watching", "thank you for watching", "bye"})
-"""What Whisper says of noise most often. People say it too, but then it knows that they speak: for
-"Thank you" 0.25 at most."""
+TWICE_BYTES = 100_000_000
+"""A model file up to this size is loaded twice on a CPU, to encode with all threads and to write
+with one. A token of so small a model is too little work to share: with 1 or 2 threads it takes
+4.5 or 5.2 ms with one hypothesis, 5.1 or 9.3 ms with three (tiny.en). Encoding 10 s takes 55 or
+33 ms."""
 
-GUESS_LOGPROB = -1.6
-"""Words below this are guesses about noise: with hints, a long beep has a no-speech probability of
-0.3 but a mean log probability of -1.9. The worst real speech had -1.5, and was misheard."""
+TIME_STEP_S = 0.02
+"""The model's times are so exact."""
+
+TIME_TOKENS = 10
+"""Beyond the text's: two for each sentence."""
 
 MAX_HINT_TOKENS = 100
 """About 70 words. The decoder reads them before its first word, and the model has room for 448
 tokens in all, half of them for the prompt."""
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
-MAX_TOKENS = 448
-"""The decoder's context, fixed by the model."""
+@attrs.frozen
+class Search:
+    """How a pass looks for the words."""
 
-BASE_TOKENS = 10
-TOKENS_PER_S = 10
-TOKENS_PER_S_OTHER = 25
-"""The longest plausible result. Fast English is 8 tokens a second; scripts that the tokenizer cuts
-into bytes (Thai, Hindi) need up to three times as many. More is a loop."""
+    frames: int
+    """Of the window."""
+    beam: int
+    hints: str
+    timed: bool
+    """Whether the times of sentences are written too: a few tokens more. Without them the model
+    likes to stop at the first sentence. Of 38 utterances with pauses (tiny.en, 3 hypotheses) it
+    heard 119 words wrong or not at all without times, 34 with them; of those without pauses, the
+    same or one more."""
 
 
 def load(config: SttConfig, files: ModelFiles, *, threads: int) -> Whisper:
@@ -114,7 +98,9 @@ def load(config: SttConfig, files: ModelFiles, *, threads: int) -> Whisper:
         ModelError: the model is unknown, missing or corrupt.
         EngineError: the device, the compute type or the language does not suit it.
     """
-    return Whisper(config, _open_model(config, files.folder(config.model), threads), threads)
+    folder = files.folder(config.model)
+    model = _open_model(config, folder, threads)
+    return Whisper(config, model, threads, _open_decoder(model.model, folder, threads))
 
 
 def _open_model(config: SttConfig, folder: Path, threads: int) -> Any:
@@ -141,6 +127,15 @@ def _open_model(config: SttConfig, folder: Path, threads: int) -> Any:
         ) from error
 
 
+def _open_decoder(model: Any, folder: Path, threads: int) -> Any:
+    """Open a small model a second time, to write with one thread."""
+    if threads == 1 or model.device != "cpu" or (folder / "model.bin").stat().st_size > TWICE_BYTES:
+        return model
+    return ctranslate2.models.Whisper(
+        str(folder), device="cpu", compute_type=model.compute_type, intra_threads=1
+    )
+
+
 def _check_files(name: str, folder: Path) -> None:
     """Refuse what faster-whisper would answer with a download or a bare `Exception`."""
     for file in ("model.bin", "config.json", "tokenizer.json"):
@@ -161,14 +156,17 @@ def _check_files(name: str, folder: Path) -> None:
 class Whisper:
     """A `Native` that gives one `Transcript` for each `Utterance` of at most 30 s.
 
-    **Cancellation**: recognition cannot be stopped, only outlived: about 0.2 s on two cores for
+    `Utterance.begins` is ignored: CTranslate2 goes through given words one by one, which takes as
+    long as finding them (114 ms for 23 tokens, whether 0 or 20 of them were given).
+
+    **Cancellation**: recognition cannot be stopped, only outlived: about 0.15 s on two cores for
     tiny.en, 0.8 s with a second pass.
     """
 
     concurrency = 1
     """All threads work on one utterance: it is what its speaker waits for."""
 
-    def __init__(self, config: SttConfig, model: Any, threads: int) -> None:
+    def __init__(self, config: SttConfig, model: Any, threads: int, decoder: Any = None) -> None:
         self.info = EngineInfo(
             "stt",
             "faster-whisper",
@@ -179,6 +177,7 @@ class Whisper:
         )
         self._config = config
         self._model = model
+        self._decoder = model.model if decoder is None else decoder
         self._multilingual: bool = model.model.is_multilingual
         self._tokenizers: dict[str, Any] = {}
         self._language(config.language)  # refused now rather than at the first utterance
@@ -210,11 +209,13 @@ class Whisper:
         mel = self._mel(noise)
         language = self._language(self._config.language) or "en"
         for frames in (FLOOR_FRAMES, FULL_FRAMES):
-            self._decode(self._encode(fit(mel, frames)), language, "", SECOND_BEAM, limit=20)
+            search = Search(frames, SECOND_BEAM, "", timed=False)
+            self._decode(self._encode(fit(mel, frames)), language, search, limit=20)
 
     def close(self) -> None:
         self._tokenizers.clear()
-        self._model.model.unload_model()
+        for model in (self._model.model, self._decoder):
+            model.unload_model()
 
     def _language(self, wanted: str) -> str | None:
         """Return the model's code for ``wanted``, or None where it is to be detected."""
@@ -230,20 +231,32 @@ class Whisper:
 
     def _recognise(self, request: Utterance, language: str | None) -> Transcript:
         mel = self._mel(request.samples)
-        hints = request.hints or self._config.hints
-        beam = self._config.beam_size
-        short = self._pass(mel, window_frames(mel.shape[1]), language, hints, beam)
-        if short.is_noise() or not (short.is_doubtful() or short.is_unsure()):
+        voiced = voiced_frames(mel)
+        search = Search(
+            window_frames(mel.shape[1]),
+            self._config.beam_size,
+            request.hints or self._config.hints,
+            timed=has_pause(voiced),
+        )
+        if request.urgency is Urgency.PARTIAL:
+            frames = window_frames(mel.shape[1], PARTIAL_FLOOR_FRAMES, PARTIAL_MARGIN_FRAMES)
+            quick = attrs.evolve(search, frames=frames, beam=1)
+            return self._pass(mel, quick, language).partial()
+        short = self._pass(mel, search, language)
+        voice_s = (voiced[-1] + 1) / FRAMES_PER_S if len(voiced) else 0.0
+        good = not (short.is_doubtful() or short.is_unsure() or short.is_short_of(voice_s))
+        if short.is_noise() or good:
             return short.transcript(passes=1)  # noise is as much noise in a longer window
-        full = self._pass(mel, FULL_FRAMES, short.language, hints, max(beam, SECOND_BEAM))
+        again = attrs.evolve(search, frames=FULL_FRAMES, beam=max(search.beam, SECOND_BEAM))
+        full = self._pass(mel, again, short.language)
         worse = full.is_doubtful() and not short.is_doubtful()
         return (short if worse else full).transcript(passes=2)
 
-    def _pass(self, mel: Mel, frames: int, language: str | None, hints: str, beam: int) -> Decoded:
-        encoded = self._encode(fit(mel, frames))
+    def _pass(self, mel: Mel, search: Search, language: str | None) -> Decoded:
+        encoded = self._encode(fit(mel, search.frames))
         if language is None:
-            language = self._model.model.detect_language(encoded)[0][0][0][2:-2]
-        return self._decode(encoded, language, hints, beam, max_tokens(mel.shape[1], language))
+            language = self._decoder.detect_language(encoded)[0][0][0][2:-2]
+        return self._decode(encoded, language, search, max_tokens(mel.shape[1], language))
 
     def _mel(self, samples: Samples) -> Mel:
         mel: Mel = self._model.feature_extractor(to_float(samples))
@@ -253,19 +266,21 @@ class Whisper:
         batch = np.ascontiguousarray(mel[np.newaxis])
         return self._model.model.encode(ctranslate2.StorageView.from_array(batch))
 
-    def _decode(self, encoded: Any, language: str, hints: str, beam: int, limit: int) -> Decoded:
+    def _decode(self, encoded: Any, language: str, search: Search, limit: int) -> Decoded:
         tokenizer = self._tokenizer(language)
-        prompt = _prompt(tokenizer, hints)
-        result = self._model.model.generate(
+        prompt = _prompt(tokenizer, search)
+        limit += TIME_TOKENS if search.timed else 0
+        result = self._decoder.generate(
             encoded,
             [prompt],
-            beam_size=beam,
-            max_length=min(MAX_TOKENS, len(prompt) + limit),
+            beam_size=search.beam,
+            max_length=max_length(len(prompt), limit),
             suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
             return_scores=True,
             return_no_speech_prob=True,
         )[0]
         tokens = result.sequences_ids[0]
+        times = [token for token in tokens if token >= tokenizer.timestamp_begin]
         return Decoded(
             text=tokenizer.decode(tokens).strip(),
             # The score is the mean over the tokens; the end of the text counts as one more.
@@ -273,6 +288,7 @@ class Whisper:
             no_speech=result.no_speech_prob,
             language=language,
             ended=len(tokens) < limit,
+            heard_s=(times[-1] - tokenizer.timestamp_begin) * TIME_STEP_S if times else None,
         )
 
     def _tokenizer(self, language: str) -> Any:
@@ -286,115 +302,13 @@ class Whisper:
         return self._tokenizers[language]
 
 
-def _prompt(tokenizer: Any, hints: str) -> list[int]:
-    start = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
-    words = " ".join(hints.encode(errors="replace").decode().split())
+def _prompt(tokenizer: Any, search: Search) -> list[int]:
+    start = [*tokenizer.sot_sequence]
+    if not search.timed:
+        start.append(tokenizer.no_timestamps)
+    words = " ".join(search.hints.encode(errors="replace").decode().split())
     if not words:
         return start
     # A hint that looks like one of the model's control tokens is not one.
     found = [token for token in tokenizer.encode(" " + words) if token < tokenizer.eot]
     return [tokenizer.sot_prev, *found[:MAX_HINT_TOKENS], *start]
-
-
-# --- the pure part: sizes, and what to believe ---------------------------------------------------
-
-
-@attrs.frozen
-class Decoded:
-    """What one pass gave."""
-
-    text: str
-    mean_logprob: float
-    no_speech: float
-    language: str
-    ended: bool
-    """False when the length limit ended it."""
-
-    def is_noise(self) -> bool:
-        """Whether nobody spoke, whatever words there are ("you", "Thank you." and the like)."""
-        improbable = self.mean_logprob < MIN_MEAN_LOGPROB or " ".join(_words(self.text)) in INVENTED
-        return self.no_speech >= NO_SPEECH or (self.no_speech >= MAYBE_NO_SPEECH and improbable)
-
-    def is_doubtful(self) -> bool:
-        """Whether it may be a loop or a failure."""
-        return (
-            not self.ended
-            or self.mean_logprob < MIN_MEAN_LOGPROB
-            or compression(self.text) > MAX_COMPRESSION
-            or repeats(self.text)
-        )
-
-    def is_unsure(self) -> bool:
-        """Whether it is a sentence that the full window may hear better."""
-        return self.mean_logprob < UNSURE_LOGPROB and len(_words(self.text)) >= UNSURE_WORDS
-
-    def is_rejected(self) -> bool:
-        """Whether its words should reach nobody, if this pass decides."""
-        doubtful_noise = self.no_speech >= MAYBE_NO_SPEECH and self.is_doubtful()
-        return self.is_noise() or doubtful_noise or self.mean_logprob < GUESS_LOGPROB
-
-    def transcript(self, passes: int) -> Transcript:
-        text = "" if self.is_rejected() else self.text
-        confidence = math.exp(min(0.0, self.mean_logprob)) if text else 0.0
-        return Transcript(text, confidence, self.no_speech, self.language, passes)
-
-
-def window_frames(speech_frames: int) -> int:
-    """Size the first pass's window: the speech and a margin, from 10 to 30 s, an even number.
-
-    The encoder halves the frames.
-    """
-    wanted = max(FLOOR_FRAMES, speech_frames + MARGIN_FRAMES)
-    return min(FULL_FRAMES, wanted + wanted % 2)
-
-
-def fit(mel: Mel, frames: int) -> Mel:
-    """Extend (or cut) a spectrogram to a window."""
-    window = np.full((mel.shape[0], frames), EMPTY, np.float32)
-    window[:, : mel.shape[1]] = mel[:, :frames]
-    return window
-
-
-def max_tokens(speech_frames: int, language: str) -> int:
-    """Bound the result's length by the sound's, so that a loop ends soon."""
-    rate = TOKENS_PER_S if language == "en" else TOKENS_PER_S_OTHER
-    return BASE_TOKENS + math.ceil(rate * speech_frames / FRAMES_PER_S)
-
-
-def is_silent(samples: Samples) -> bool:
-    """Whether even the loudest 100 ms are below `SILENCE_RMS`."""
-    block = ms_to_samples(100, EAR_HZ)
-    padded = np.pad(to_float(samples), (0, -len(samples) % block)).reshape(-1, block)
-    return not len(padded) or float(np.sqrt((padded**2).mean(axis=1)).max()) < SILENCE_RMS
-
-
-def compression(text: str) -> float:
-    data = text.encode()
-    return len(data) / len(zlib.compress(data)) if data else 0.0
-
-
-def repeats(text: str) -> bool:
-    """Whether the text says the same again at once, as a decoder does that has lost its way.
-
-    True if a group of two to eight words follows itself, if one word comes three times in a row,
-    or if the whole text is one word said twice. People say such things too: it costs them a second
-    pass, not their words.
-    """
-    words = _words(text)
-    if len(words) == 2 and words[0] == words[1]:
-        return True
-    return _runs(words, 1, 3) or any(_runs(words, size, 2) for size in range(2, 9))
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
-
-
-def _runs(words: Sequence[str], size: int, times: int) -> bool:
-    """Whether ``size`` words are said ``times`` times in a row."""
-    equal = 0
-    for here, later in zip(words, words[size:], strict=False):
-        equal = equal + 1 if here == later else 0
-        if equal >= size * (times - 1):
-            return True
-    return False

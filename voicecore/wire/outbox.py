@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from typing import Protocol
 
 import attrs
 import trio
 
+from voicecore.audio import Samples
 from voicecore.errors import ClientTooSlow
 from voicecore.events import Activity, Event, PhraseStarted, ReplySound, Touched, TurnDone
 
@@ -53,16 +55,36 @@ class PlaybackClock:
         return max(0.0, self.sent_ms - self.left_ms(now_s))
 
 
+class Room(Protocol):
+    """Where the client's loudspeaker is."""
+
+    def played(self, samples: Samples, start_s: float) -> None:
+        """This sound (48 kHz) is played from ``start_s`` on, or a little later."""
+
+    def stopped(self, now_s: float) -> None:
+        """What was to be played after ``now_s`` is not."""
+
+
+class _Nowhere:
+    def played(self, samples: Samples, start_s: float) -> None:
+        """Nobody listens."""
+
+    def stopped(self, now_s: float) -> None:
+        """Nobody listens."""
+
+
 class Outbox:
     """Events on their way to one client. Several tasks put, one (the writer) takes."""
 
-    def __init__(self, *, lead_ms: float, capacity_ms: float) -> None:
+    def __init__(self, *, lead_ms: float, capacity_ms: float, room: Room | None = None) -> None:
         """Make an empty outbox.
 
         Args:
             lead_ms: how far ahead of the playback clock sound is sent; infinity sends at once.
             capacity_ms: sound that may wait; `put_paced` waits beyond it.
+            room: where the sound will be heard, which is told of it.
         """
+        self._room = room or _Nowhere()
         self._lead_s = lead_ms / 1000
         self._capacity_ms = capacity_ms
         self._control: deque[Event] = deque()
@@ -106,6 +128,10 @@ class Outbox:
         if self._held is None:
             return None
         return bool(self._paced)
+
+    def sounds(self) -> bool:
+        """Whether the person hears something now."""
+        return self._clock.left_ms(trio.current_time()) > 0
 
     def release(self) -> None:
         """Let a turn that was held back go."""
@@ -176,6 +202,7 @@ class Outbox:
         self._waiting_ms += back_ms
         self._clock.sent_ms -= back_ms
         self._clock.ends_s = min(self._clock.ends_s, now_s)
+        self._room.stopped(now_s)
         self._suspended = []
         self._control.appendleft(self._naming(notice))
         self._changed.unpark_all()
@@ -205,7 +232,9 @@ class Outbox:
         self._waiting_ms, self._live, self._held = 0.0, None, None
         self._suspended = None
         # What had been sent and not played is thrown away by the client, too.
-        self._clock.ends_s = min(self._clock.ends_s, trio.current_time())
+        now_s = trio.current_time()
+        self._clock.ends_s = min(self._clock.ends_s, now_s)
+        self._room.stopped(now_s)
         if notice is not None:
             self._control.appendleft(notice)
         self._changed.unpark_all()
@@ -287,6 +316,7 @@ class Outbox:
                 self._first_sound_s = now_s
             self._waiting_ms -= event.pcm.ms
             self._keep(event, now_s)
+            self._room.played(event.pcm.samples, max(self._clock.ends_s, now_s))
             self._clock.send(now_s, event.pcm.ms)
             if speech := self._speech():
                 event = attrs.evolve(event, speech=speech)
