@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import importlib
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from voicecore.config import TtsConfig
 from voicecore.engines.interface import ModelFiles, Native, SpeechChunk, SpeechRequest, Unheard
@@ -19,6 +23,10 @@ from voicecore.errors import EngineError, EngineMissing, ModelError
 pytest.importorskip("piper")
 
 from voicecore.engines import piper
+from voicecore.engines.piper import engine as piper_engine
+from voicecore.engines.piper import vits
+from voicecore.engines.piper import voice as piper_voice
+from voicecore.engines.piper.graph import Graph
 
 VOICE = TtsConfig().model
 
@@ -48,6 +56,7 @@ class StubVoice:
             raise ModelError(f"There is no model called {name!r}.")
         self.name = name
         self.opened.append(name)
+        time.sleep(0.001)  # lets another thread in
 
     def speak(self, text: str, speed: float) -> Iterator[SpeechChunk]:
         for word in text.split():
@@ -59,7 +68,7 @@ class StubVoice:
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(StubVoice, "opened", [], raising=False)
-    monkeypatch.setattr(piper, "_open_voice", StubVoice)
+    monkeypatch.setattr(piper_engine, "open_voice", StubVoice)
     return StubVoice.opened
 
 
@@ -94,7 +103,21 @@ def test_few_voices_stay_loaded_and_the_configured_one_always(
     for voice in ("a", "b", "a", "c", "a", "own", "b"):
         spoken(engine, "word", voice=voice)
     assert stub == ["own", "a", "b", "c", "b"]
-    assert len(engine._voices) == piper.MAX_VOICES
+    assert len(engine._voices) == piper_engine.MAX_VOICES
+
+
+def test_threads_that_want_the_same_voice_load_it_once(
+    engine: piper.Piper, stub: list[str]
+) -> None:
+    begin = Barrier(engine.concurrency)
+
+    def speak(_: int) -> int:
+        begin.wait()
+        return len(spoken(engine, "two words", voice="other"))
+
+    with ThreadPoolExecutor(engine.concurrency) as threads:
+        assert set(threads.map(speak, range(engine.concurrency))) == {2}
+    assert stub == ["own", "other"]
 
 
 def test_an_unknown_voice_is_this_requests_error(engine: piper.Piper) -> None:
@@ -171,65 +194,12 @@ def test_without_the_library_the_command_that_installs_it_is_named(
     monkeypatch: pytest.MonkeyPatch, absent: str
 ) -> None:
     monkeypatch.setitem(sys.modules, absent, None)
-    monkeypatch.delitem(sys.modules, "voicecore.engines.piper")
+    for name in [name for name in sys.modules if name.startswith("voicecore.engines.piper")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.delitem(sys.modules, "voicecore.engines.onnx")
     with pytest.raises(EngineMissing, match=r"pip install 'voicecore\[piper\]'") as missing:
         importlib.import_module("voicecore.engines.piper")
     assert "GPL-3.0-or-later" in str(missing.value)
-
-
-# --- text, phonemes, sound -----------------------------------------------------------------------
-
-
-@given(st.text(st.sampled_from("ab ,.;"), max_size=700))
-def test_pieces_are_short_and_lose_nothing(sentence: str) -> None:
-    pieces = list(piper.cut(list(sentence)))
-    assert "".join(phoneme for piece in pieces for phoneme in piece) == sentence
-    assert all(0 < len(piece) <= piper.MAX_PHONEMES for piece in pieces)
-    for piece in pieces[:-1]:
-        assert len(piece) > piper.MAX_PHONEMES // 2
-
-
-def test_a_long_sentence_is_cut_after_a_clause_else_between_words() -> None:
-    words = "word " * 15 + "clause, "
-    assert "".join(next(piper.cut(list(words * 3)))).endswith("clause,")
-    assert "".join(next(piper.cut(list("word " * 50)))).endswith("word ")
-    assert len(next(piper.cut(list("a" * 500)))) == piper.MAX_PHONEMES
-
-
-def test_pauses_are_longer_after_a_sentence_than_after_a_clause_or_a_word() -> None:
-    after = [piper.pause_ms(list(text)) for text in ("so.", "so, ", "so", "", "Who?", "so: ")]
-    assert after == [400, 300, 100, 100, 400, 300]
-
-
-def test_text_is_never_taken_for_phonemes_nor_breaks_espeak() -> None:
-    assert piper.speakable("a\0b [[x]] \ud800c é 好 \N{ZERO WIDTH JOINER}") == (
-        "a b  x  c é 好 \N{ZERO WIDTH JOINER}"
-    )
-
-
-@pytest.mark.parametrize("before", [0, 100, 2_000])
-@pytest.mark.parametrize("after", [0, 100, 9_000])
-def test_a_phrase_has_one_lead_and_one_pause_whatever_the_voice_makes(
-    before: int, after: int
-) -> None:
-    sound = np.concatenate(
-        (np.zeros(before), np.full(1_000, 0.5), np.zeros(after)), dtype=np.float32
-    )
-    trimmed = piper.trim(sound, 10_000, 300)
-    lead = min(before, 200)
-    assert len(trimmed) == lead + 1_000 + 2_800
-    assert not trimmed[:lead].any()
-    assert (trimmed[lead : lead + 1_000] == 0.5).all()
-    assert not trimmed[lead + 1_000 :].any()
-
-
-def test_a_short_pause_never_cuts_into_the_sound() -> None:
-    assert len(piper.trim(np.full(1_000, 0.5, np.float32), 10_000, 5)) == 1_000
-
-
-def test_silence_is_no_sound() -> None:
-    assert len(piper.trim(np.full(1_000, 0.002, np.float32), 10_000, 300)) == 0
 
 
 # --- the real voice ------------------------------------------------------------------------------
@@ -246,19 +216,45 @@ def sound_of(chunks: list[SpeechChunk]) -> np.ndarray[Any, np.dtype[np.int16]]:
 
 @pytest.mark.model
 def test_the_voice_speaks_a_phrase(loaded: piper.Piper) -> None:
-    (chunk,) = spoken(loaded, "Paris is the capital of France.")
-    assert (chunk.rate_hz, chunk.samples.dtype) == (22_050, np.dtype(np.int16))
-    assert 1_000 < len(chunk.samples) / 22.05 < 4_000
-    loud = np.flatnonzero(np.abs(chunk.samples) > 0.003 * 32_767)
+    chunks = spoken(loaded, "Paris is the capital of France.")
+    assert {(chunk.rate_hz, str(chunk.samples.dtype)) for chunk in chunks} == {(22_050, "int16")}
+    sound = sound_of(chunks)
+    assert 1_000 < len(sound) / 22.05 < 4_000
+    loud = np.flatnonzero(np.abs(sound) > 0.003 * 32_767)
     assert loud[0] <= 0.021 * 22_050
-    assert 0.37 * 22_050 < len(chunk.samples) - loud[-1] < 0.39 * 22_050
+    assert 0.37 * 22_050 < len(sound) - loud[-1] < 0.39 * 22_050
 
 
 @pytest.mark.model
-def test_one_chunk_comes_for_each_sentence_or_part_of_a_long_one(loaded: piper.Piper) -> None:
-    assert len(spoken(loaded, "One. Two! Three?")) == 3
-    long = "When the sun had set behind the hills and the birds were quiet, " * 3
-    assert len(spoken(loaded, long)) >= 2
+def test_the_first_window_is_short_and_one_sentence_takes_several(loaded: piper.Piper) -> None:
+    chunks = spoken(loaded, "When the sun had set behind the hills, the birds were quiet.")
+    assert len(chunks) >= 4
+    assert 200 < len(chunks[0].samples) / 22.05 <= 320
+    assert max(len(chunk.samples) for chunk in chunks) / 22.05 < 1_900
+
+
+@pytest.mark.model
+def test_phrases_spoken_at_once_do_not_mix(loaded: piper.Piper) -> None:
+    texts = [f"{word}, and then there was no more to be said." for word in ("One", "Two", "Six")]
+    with ThreadPoolExecutor(len(texts)) as threads:
+        for text, chunks in zip(texts, threads.map(partial(spoken, loaded), texts), strict=True):
+            assert [word.text for chunk in chunks for word in chunk.words] == text.split()
+            end_ms = len(sound_of(chunks)) / 22.05
+            last = next(chunk.words[-1] for chunk in chunks if chunk.words)
+            assert end_ms - 450 < last.end_ms < end_ms - 250
+
+
+@pytest.mark.model
+def test_an_abandoned_sentence_stops_at_its_next_window(loaded: piper.Piper) -> None:
+    heard: list[SpeechChunk] = []
+
+    def leave(chunk: SpeechChunk) -> None:
+        heard.append(chunk)
+        raise Unheard
+
+    with pytest.raises(Unheard):
+        loaded.run(SpeechRequest("When the sun had set, the birds were quiet."), leave)
+    assert len(sound_of(heard)) / 22.05 <= 320
 
 
 @pytest.mark.model
@@ -304,6 +300,56 @@ def test_nothing_is_written_to_the_current_folder(
     monkeypatch.chdir(tmp_path)
     loaded.warm_up()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.model
+def test_a_voice_may_be_a_link_in_a_folder_that_cannot_be_written(
+    model_files: ModelFiles, tmp_path: Path
+) -> None:
+    folder = tmp_path / "linked"
+    folder.mkdir()
+    for suffix in (".onnx", ".onnx.json"):
+        (folder / f"voice{suffix}").symlink_to(model_files.file(VOICE, suffix))
+    folder.chmod(0o500)
+    engine = piper.load(TtsConfig(model="linked"), Folder(tmp_path), threads=1)
+    assert [word.text for chunk in spoken(engine, "All is well.") for word in chunk.words] == [
+        *("All", "is", "well.")
+    ]
+
+
+@pytest.mark.model
+def test_a_voice_that_cannot_be_cut_speaks_whole_sentences(
+    model_files: ModelFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def split(_: object) -> None:
+        raise ValueError("it has no decoder")
+
+    monkeypatch.setattr(piper_voice, "split", split)
+    with capture_logs() as logs:
+        engine = piper.load(TtsConfig(), model_files, threads=1)
+    assert [(entry["log_level"], entry["why"]) for entry in logs] == [
+        ("warning", "it has no decoder")
+    ]
+    chunks = spoken(engine, "When the sun had set behind the hills, the birds were quiet.")
+    assert len(chunks) <= 2, "the sound, and perhaps the rest of its pause"
+    assert 2_000 < len(chunks[0].samples) / 22.05 < 7_000
+    assert not any(chunk.words for chunk in chunks)
+
+
+@pytest.mark.model
+def test_a_voice_whose_windows_would_differ_speaks_whole_sentences(
+    model_files: ModelFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def split(graph: Graph) -> vits.Parts:
+        parts = vits.split(graph)
+        near = tuple(attrs.evolve(part, reach=part.reach // 2) for part in parts.local)
+        return attrs.evolve(parts, local=near)
+
+    monkeypatch.setattr(piper_voice, "split", split)
+    with capture_logs() as logs:
+        engine = piper.load(TtsConfig(), model_files, threads=1)
+    assert [entry["why"] for entry in logs] == ["windows of its sound do not join"]
+    assert sum(len(chunk.words) for chunk in spoken(engine, "All is well.")) == 0
 
 
 @pytest.mark.model
