@@ -50,6 +50,10 @@ need not be exact, then 60 dB less in 0.62 s, as in a room with much reverberati
 HELD = 1_024
 """Rows kept, 10 s: a little of the past, and what was sent ahead of being played."""
 
+UNKNOWN_NOISE = 1e-6
+"""The floor of a microphone that was not heard yet, at most: one that is silent while its person is
+begins with their first word, which is no noise."""
+
 FAINT = 1e-7
 """Power, re full scale squared, under which a band of the reply cannot be heard back."""
 
@@ -57,15 +61,19 @@ MEMORY = np.exp(-0.02 / 2)
 """Of the correlation, from frame to frame: 2 s."""
 
 MATCH = 0.6
-"""Correlation from which the microphone hears the reply. The echo of speech has 0.7 to 0.95; a
-person who begins beside it may pass this for the first 200 ms and falls to 0.2 to 0.5."""
+"""Correlation from which the microphone hears the reply. Echo that stands out of the noise has 0.65
+to 0.95; a person who begins soon after the reply may pass this for 200 ms, and falls to 0.2 to
+0.5."""
+
+NEW = 5
+"""Matching frames (100 ms) until the gains are known well enough to look for more than echo."""
 
 SURE_AFTER = 50
 """Matching frames (1 s) after which the gains stay in use when the match is lost, for instance
 because a person speaks."""
 
-DEAF_AFTER = 75
-"""Frames (1.5 s) of a reply after which a microphone that never matched has little or no echo: what
+DEAF_AFTER = 50
+"""Frames (1 s) of a reply after which a microphone that never matched has little or no echo: what
 it hears then bounds the gains."""
 
 UNKNOWN_GAIN = 0.03
@@ -227,7 +235,7 @@ class _Noise:
     """The microphone's noise floor in each band: about the lowest tenth of its power."""
 
     def __init__(self) -> None:
-        self.power = np.full(BANDS, 1.0)
+        self.power = np.full(BANDS, UNKNOWN_NOISE)
         self._frames = 0
 
     def feed(self, heard: Bands) -> None:
@@ -246,9 +254,8 @@ class Echo:
     speech: it learns from them. While nothing was played lately a frame costs under a microsecond,
     else about 0.1 ms. What it learns of the room it keeps from one reply to the next.
 
-    It is wrong now and then at the first reply of a conversation: a person who speaks within its
-    first second, without any echo, is taken for the echo until their voice and the reply differ
-    (200 to 600 ms).
+    It is slow at the first reply of a conversation: a person who speaks within its first second may
+    be taken for the echo until their voice and the reply have differed for 200 to 600 ms.
     """
 
     def __init__(self) -> None:
@@ -319,6 +326,7 @@ class Echo:
         explained = bool(
             above.sum() <= 4 * self._noise.power.sum()
             or voice < MORE_THAN_ECHO * np.sqrt(above).sum()
+            or (self._delay.match > MATCH and self._matched <= NEW)
         )
         self._learn(heard, echo, noise)
         return explained

@@ -179,16 +179,17 @@ class Endpointer:
 
     def feed(self, frame: Samples) -> list[Segment]:
         """Take 20 ms of 16 kHz sound (320 samples)."""
-        voiced = self._detector.feed(frame)
-        return self._hear(frame, voiced) if self._speaking else self._wait(frame, voiced)
+        voiced, echo = self._detector.feed(frame), self._answers.explain(frame)
+        if self._speaking:
+            return self._hear(frame, voiced and not echo)
+        return self._wait(frame, voiced=voiced, echo=echo)
 
     def close(self) -> list[Segment]:
         """The sound has ended: what is being said is an utterance."""
         return [self._end()] if self._speaking else []
 
-    def _wait(self, frame: Samples, voiced: bool) -> list[Segment]:  # noqa: FBT001
+    def _wait(self, frame: Samples, *, voiced: bool, echo: bool) -> list[Segment]:
         self._before.append(frame)
-        echo = self._answers.explain(frame)
         guarded = self._answers.are_heard()
         if not self._onset.feed(frame, voiced=voiced, echo=echo, guarded=guarded):
             return []
