@@ -30,6 +30,8 @@ HIGHEST_HZ = 48_000
 MOUTH_HZ = 48_000
 """What both protocols deliver (wire.md 1.1)."""
 
+_S16LE = np.dtype("<i2")
+
 SILENCE: Samples = np.zeros(0, np.int16)
 
 
@@ -61,11 +63,11 @@ def decode_s16le(data: bytes | bytearray | memoryview) -> Samples:
     """
     if len(data) % 2:
         raise BadAudio(f"16-bit sound needs an even number of bytes, got {len(data)}.")
-    return np.frombuffer(data, dtype="<i2").astype(np.int16)
+    return np.frombuffer(data, _S16LE).astype(np.int16)
 
 
 def encode_s16le(samples: Samples) -> bytes:
-    return samples.astype("<i2").tobytes()
+    return samples.astype(_S16LE, copy=False).tobytes()
 
 
 def to_float(samples: Samples) -> npt.NDArray[np.float32]:
@@ -126,7 +128,10 @@ class Resampler:
 
 def _to_int16(values: npt.NDArray[np.float32]) -> Samples:
     """Round to int16; a filter may overshoot full scale, which is clipped, never wrapped."""
-    return np.clip(np.rint(values), -32768, 32767).astype(np.int16)
+    whole = np.rint(values)
+    np.minimum(whole, 32767, out=whole)  # for pieces this short, in half the time of np.clip
+    np.maximum(whole, -32768, out=whole)
+    return whole.astype(np.int16)
 
 
 def resample(pcm: Pcm, rate_hz: int) -> Pcm:
@@ -144,6 +149,8 @@ class Framer:
 
     def feed(self, samples: Samples) -> list[Samples]:
         """Return the frames that are complete; less than one frame is kept."""
+        if not len(self._rest) and len(samples) == self._samples:
+            return [samples]
         sound = np.concatenate((self._rest, samples)) if len(self._rest) else samples
         whole = len(sound) - len(sound) % self._samples
         self._rest = sound[whole:].copy()  # a view would keep all of the sound in memory

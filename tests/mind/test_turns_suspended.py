@@ -83,7 +83,7 @@ def test_a_guess_without_words_decides_nothing() -> None:
 
 def test_certain_words_end_it_while_the_person_speaks_on() -> None:
     talk = replying()
-    actions = talk(SpeechStarted(), PartlyHeard("right"), PartlyHeard("right, stop"))
+    actions = talk(SpeechStarted(), PartlyHeard("right", "right"), PartlyHeard("right, stop", "right, stop"))
     assert Cut("t1", None, "the person speaks") in actions
     assert [a for a in actions if isinstance(a, Suspend | Resume)] == [SUSPENDED]
 
@@ -135,21 +135,30 @@ def test_a_greeting_goes_on_too() -> None:
 
 def test_certain_words_are_read_while_the_person_speaks_on() -> None:
     talk = started()
-    actions = talk(SpeechStarted(), PartlyHeard("what is the"))
+    actions = talk(SpeechStarted(), PartlyHeard("what is the", "what is the"))
     (ahead,) = (action for action in actions if isinstance(action, ReadAhead))
     assert [(m.role, m.content) for m in ahead.history] == [("user", "what is the")]
+
+
+def test_uncertain_words_are_read_but_end_no_reply() -> None:
+    talk = replying()
+    assert talk(SpeechStarted(), PartlyHeard("stop that", "")) == [SUSPENDED]
+    talk = started()
+    actions = talk(SpeechStarted(), PartlyHeard("what is the", "what"))
+    (ahead,) = (action for action in actions if isinstance(action, ReadAhead))
+    assert ahead.history[-1].content == "what is the"
 
 
 def test_words_of_earlier_pieces_are_read_with_them() -> None:
     talk = started()
     talk(SpeechStarted(), heard("well,", final=False))
-    (ahead,) = talk(PartlyHeard("what is"))
+    (ahead,) = talk(PartlyHeard("what is", "what is"))
     assert isinstance(ahead, ReadAhead)
     assert ahead.history[-1].content == "well, what is"
 
 
 def test_nothing_is_read_ahead_when_nobody_speaks_or_an_answer_is_prepared() -> None:
     talk = started()
-    assert talk(PartlyHeard("what")) == []
+    assert talk(PartlyHeard("what", "what")) == []
     talk(SpeechStarted(), heard("what is it", guess=1))
-    assert talk(PartlyHeard("what is")) == []
+    assert talk(PartlyHeard("what is", "what is")) == []

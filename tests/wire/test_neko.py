@@ -284,3 +284,68 @@ def test_an_error_names_the_two_things_wire_md_names() -> None:
         assert isinstance(command, events.Wrong)
         assert ("dance" in str(command.error)) or ("smell" in str(command.error))
         assert command.error.code == code
+
+
+FIELDS = st.dictionaries(
+    st.sampled_from(["data", "input_type", "sample_rate", "id", "action"]),
+    st.sampled_from(["AAAA", "audio", "AAAA+/==", "", 16_000, 8_000, None, [], [1], BASE64]),
+    max_size=3,
+)
+SOUND_TEXTS = st.builds(
+    lambda extra, data, swap: json.dumps(
+        (extra | AUDIO if swap else AUDIO | extra) | {"data": data}, separators=(",", ":")
+    ),
+    FIELDS,
+    st.sampled_from([BASE64, "AAAA", "AAA=", "AA==", "AAA", "A?AA", "", 'AA"A', "AA\\/A", "AAAA"]),
+    st.booleans(),
+)
+MORE_TEXTS = st.sampled_from(
+    [
+        '{"action":"stream_data","input_type":"audio","data":"AAAA","data":"AAAA"}',
+        '{"action":"stream_data","input_type":"audio","data":"BBBB","data":"AAAA"}',
+        '{"AAAA":1,"action":"stream_data","input_type":"audio","data":"AAAA"}',
+        '{"AAAA":1,"action":"stream_data","input_type":"audio","data":"BBBB"}',
+        '{"action":"stream_data","input_type":"audio","data":"}',
+        '{"action":"stream_data","input_type":"audio","data":"AAAA"',
+        '{"action":"stream_data","input_type":"audio","data":"AAAA"}x',
+        '{"action":"stream_data","input_type":"audio","data":"AAAA","to":{"data":"AAAA"}}',
+        '{"action":"ping"}',
+    ]
+)
+
+
+def as_read(commands: list[Command]) -> list[object]:
+    """Commands as values that can be compared."""
+    return [
+        (command.pcm.rate_hz, command.pcm.samples.tolist())
+        if isinstance(command, events.Sound)
+        else str(command)
+        for command in commands
+    ]
+
+
+@given(st.lists(SOUND_TEXTS | MORE_TEXTS, max_size=8))
+def test_what_was_said_before_changes_nothing(texts: list[str]) -> None:
+    listening = neko()
+    for text in texts:
+        assert as_read(listening.decode(text)) == as_read(neko().decode(text))
+
+
+def test_a_message_like_the_one_before_is_not_parsed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listening = neko()
+    message = json.dumps(AUDIO | {"sample_rate": 48_000, "data": BASE64})
+    first = listening.decode(message)
+    monkeypatch.setattr("voicecore.wire.neko.parse_object", None)
+    assert as_read(listening.decode(message)) == as_read(first)
+    assert sound(listening.decode(message.replace(BASE64, "AQACAA=="))).samples.tolist() == [1, 2]
+
+
+def test_no_more_patterns_are_tried_than_are_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    listening = neko()
+    for number in range(20):
+        listening.decode(json.dumps(AUDIO | {"number": number, "data": BASE64}))
+    monkeypatch.setattr("voicecore.wire.microphone.json", None)
+    last = listening.decode(json.dumps(AUDIO | {"number": 20, "data": BASE64}))
+    assert np.array_equal(sound(last).samples, SAMPLES)

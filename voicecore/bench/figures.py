@@ -42,8 +42,9 @@ def turn(events: Sequence[Event], playback: Playback, last_s: float, said: str) 
 
     Returns:
         ``latency_ms``: last spoken sample to first audible sample of the answer that stood, the
-        last one; None if it came before. ``cut_off``: text or sound came before the person had finished. ``split``: it was
-        answered more than once. ``merged``: it was heard in pieces and answered once.
+        last one; None if it came before. ``cut_off``: text or sound came before the person had
+        finished. ``split``: it was answered more than once. ``merged``: it was heard in pieces and
+        answered once.
         ``after_endpoint_ms``: from the host's decision that the turn is over.
         ``gap_ms``: silence inside the answer, over `GAP_MS` each.
     """

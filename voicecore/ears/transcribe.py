@@ -59,11 +59,11 @@ async def transcribe(
 async def _agree(
     agreement: Agreement, result: Transcript, inbox: trio.MemorySendChannel[Happening]
 ) -> None:
-    """Tell the conversation of words that have become certain."""
-    before = agreement.agreed
+    """Tell the conversation of the words so far, less the last one, which may be cut."""
     certain = agreement.feed(result.text)
-    if certain and certain != before:
-        await inbox.send(PartlyHeard(certain))
+    words, _, _ = result.text.rpartition(" ")
+    if words:
+        await inbox.send(PartlyHeard(words, certain))
 
 
 async def _try(

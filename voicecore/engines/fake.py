@@ -181,7 +181,7 @@ def tone(samples: int, rate_hz: int, *, hz: float = 220, level: int = 8_000) -> 
 
 
 def babble(samples: int, *, level: int = 8_000) -> Samples:
-    """Noise, the same each time: how a person sounds to the fakes. (A steady tone is nobody.)"""
+    """Noise, the same each time: how a person sounds to the fakes. A steady tone is nobody."""
     return np.random.default_rng(0).integers(-level, level, samples, dtype=np.int16)
 
 

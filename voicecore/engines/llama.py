@@ -35,10 +35,12 @@ from voicecore.engines.interface import (
     Urgency,
     Usage,
 )
+from voicecore.engines.openmp import threads_that_spin_shortly
 from voicecore.errors import ConfigError, EngineError, EngineMissing, ModelError
 
 try:
-    import xllamacpp
+    with threads_that_spin_shortly():
+        import xllamacpp
 except ImportError as error:
     raise EngineMissing(
         f"The llama engine is not installed ({error}). `pip install 'voicecore[llama]'` brings it."

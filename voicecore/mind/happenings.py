@@ -52,9 +52,12 @@ class SpeechStarted:
 
 @attrs.frozen
 class PartlyHeard:
-    """The person speaks on; these words of theirs are certain already."""
+    """The person speaks on."""
 
     text: str
+    """Their words so far, as they were recognised last; the end may prove wrong."""
+    certain: str
+    """Those of the words on which recognitions agree."""
 
 
 @attrs.frozen

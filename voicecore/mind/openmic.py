@@ -61,11 +61,11 @@ class OpenMic:
             yield from self._floor.cut("the person goes on", None)
 
     def partly_heard(self, partly: PartlyHeard) -> Actions:
-        """Take words that are certain while the person speaks on."""
+        """Take words while the person speaks on: certain ones end a reply, any are read ahead."""
         if self.speaking:
-            text = self._said.joined(partly.text)
-            yield from self._interrupt(text)
-            yield from self._floor.read_ahead(text)
+            if partly.certain:
+                yield from self._interrupt(self._said.joined(partly.certain))
+            yield from self._floor.read_ahead(self._said.joined(partly.text))
 
     def guessed(self, heard: Heard) -> Actions:
         """Prepare the answer, unseen: the person has perhaps finished."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import binascii
+import json
 import struct
+from array import array
+from typing import cast
 
 import numpy as np
 
@@ -33,6 +37,13 @@ _HEADER = struct.Struct("<4sI")
 MAX_FRAME_MS = 120
 """In one binary frame (wire.md 1.2)."""
 
+MAX_PATTERNS = 8
+"""Tried for one client. Messages that bear a number or a time fit none, and to try costs as much as
+to parse one."""
+MAX_PATTERN_CHARS = 64 * 1024
+"""In a message that is tried. Longer ones gain nothing."""
+_PROBE = "AAAA+/=="
+
 
 def from_message(message: Json) -> list[Command]:
     """Read the sound of a JSON message: base64 of s16le, or an array of int16.
@@ -49,6 +60,44 @@ def from_message(message: Json) -> list[Command]:
     desktop = isinstance(data, list) and len(data) == DESKTOP_SAMPLES
     rate_hz = _explicit_rate(message) or (DESKTOP_HZ if desktop else EAR_HZ)
     return _in_steps(samples, rate_hz)
+
+
+class Repeats:
+    """Reads messages that differ from an earlier one in nothing but their base64 sound.
+
+    So do nearly all that a client sends, 50 in a second. Where the sound stands between the same
+    two pieces of text, the message says the same, and need not be parsed again.
+    """
+
+    def __init__(self) -> None:
+        self._before = self._after = ""
+        self._rate_hz = EAR_HZ
+        self._tries = MAX_PATTERNS
+
+    def learn(self, text: str, message: Json, rate_hz: int) -> None:
+        """Take a message that was parsed, and its sound's rate."""
+        data = message["data"]
+        plain = not any(isinstance(value, dict | list) for value in message.values())
+        if not plain or not self._tries or len(text) > MAX_PATTERN_CHARS:
+            return
+        self._tries -= 1
+        before, quoted, after = text.partition(f'"{data}"')
+        # Another field may have the same text, or the same name: try what this place decides.
+        if quoted and json.loads(f'{before}"{_PROBE}"{after}') == {**message, "data": _PROBE}:
+            self._before, self._after, self._rate_hz = f'{before}"', f'"{after}', rate_hz
+
+    def read(self, text: str) -> list[Command] | None:
+        """Read a message of the learnt pattern; None if it is another, or wrong."""
+        begin, end = len(self._before), len(text) - len(self._after)
+        fits = text.startswith(self._before) and text.endswith(self._after)
+        if not self._before or not fits or begin >= end:
+            return None
+        try:
+            # Strict: lets no quote and no backslash pass.
+            data = binascii.a2b_base64(text[begin:end], strict_mode=True)
+            return _in_steps(decode_s16le(data), self._rate_hz)
+        except (ValueError, BadAudio):
+            return None
 
 
 def from_frame(frame: bytes) -> list[Command]:
@@ -87,7 +136,8 @@ def _from_array(values: list[object]) -> Samples:
     if not set(map(type, values)) <= {int}:
         raise BadAudio("'data' must hold nothing but whole numbers.")
     try:
-        return np.array(values, np.int16)
+        # A third of the time of np.array.
+        return np.frombuffer(array("h", cast("list[int]", values)), np.int16)
     except OverflowError:
         raise BadAudio("'data' must hold samples from -32768 to 32767.") from None
 

@@ -82,6 +82,7 @@ class Neko:
         self._auto = dialect == "auto"
         self._events = NekoEvents(native=dialect == "native", timelines=timelines)
         self._max_picture_bytes = max_picture_bytes
+        self._repeats = microphone.Repeats()
         self._actions: dict[str, Callable[[Json], list[Command]]] = {
             "start_session": self._start,
             "stream_data": self._stream,
@@ -97,7 +98,7 @@ class Neko:
         """Read one message; what cannot be used becomes `Wrong`."""
         try:
             if isinstance(message, str):
-                return self._decode(parse_object(message))
+                return self._repeats.read(message) or self._text(message)
             return self._frame(message)
         except ClientError as error:
             return [events.Wrong(error)]
@@ -105,6 +106,13 @@ class Neko:
     def encode(self, event: Event) -> list[str | bytes]:
         """Write one event; those this protocol does not tell become nothing."""
         return self._events.encode(event)
+
+    def _text(self, message: str) -> list[Command]:
+        parsed = parse_object(message)
+        commands = self._decode(parsed)
+        if commands and isinstance(commands[0], events.Sound):
+            self._repeats.learn(message, parsed, commands[0].pcm.rate_hz)
+        return commands
 
     def _decode(self, message: Json) -> list[Command]:
         action = text_field(message, "action")
