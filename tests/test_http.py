@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, memory_stream_pair
 
 from tests.harness import open_stage
-from voicecore.http import BadRequest, Head, ReplayStream, json_response, read_head
+from voicecore.http import BadRequest, Head, json_response, read_head
 from voicecore.server import handle_connection
 
 REQUEST = (
@@ -67,20 +67,6 @@ async def test_a_head_without_end_is_refused() -> None:
     head = await read_cut(endless, list(range(0, 100_000, 5_000)))
     with pytest.raises(BadRequest):
         head.unwrap()
-
-
-async def test_what_was_read_is_read_again_and_then_the_rest() -> None:
-    ours, theirs = memory_stream_pair()
-    stream = ReplayStream(theirs, b"hello")
-    await ours.send_all(b" world")
-    assert await stream.receive_some(2) == b"he"
-    assert await stream.receive_some() == b"llo"
-    assert await stream.receive_some() == b" world"
-    await stream.send_all(b"bye")
-    await stream.send_eof()
-    assert await ours.receive_some() == b"bye"
-    assert await ours.receive_some() == b""
-    await stream.aclose()
 
 
 def test_an_answer_is_complete_http() -> None:

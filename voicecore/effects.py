@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 import structlog
 import trio
@@ -54,6 +56,8 @@ class Effects:
     memories: trio.MemorySendChannel[Memory]
     taking: TurnTaking
     door: Door
+    be_patient: Callable[[bool], None]
+    """Has the socket take what comes at once, or a little later and together."""
     seat: Seat = attrs.field(init=False)
     _shown_status: object = attrs.field(default=None, init=False)
     _overruns: Episodes = attrs.field(factory=lambda: Episodes(quiet_s=5.0), init=False)
@@ -219,7 +223,13 @@ class Effects:
     async def listen(self) -> None:
         """The ears: frames and recordings to words."""
         hearing = Hearing(
-            self.host, self.guest, self.frames, self.recordings, self.inbox, self.replies
+            self.host,
+            self.guest,
+            self.frames,
+            self.recordings,
+            self.inbox,
+            self.replies,
+            self.be_patient,
         )
         await hearing.listen()
 

@@ -6,6 +6,7 @@ recordings → record ───┘
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import attrs
@@ -56,6 +57,8 @@ class Hearing:
     recordings: trio.MemoryReceiveChannel[Recording]
     inbox: trio.MemorySendChannel[Happening]
     replies: Replies
+    on_quiet: Callable[[bool], None]
+    """Told whether what comes need not be taken at once, because nobody speaks."""
 
     async def listen(self) -> None:
         """Turn frames and recordings into words, for ever."""
@@ -67,7 +70,7 @@ class Hearing:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(
                 segment, self.frames.clone(), utterances_in.clone(), self.inbox.clone(), endpointer,
-                partial(_has_time, engines), judge,
+                partial(_has_time, engines), judge, self.on_quiet,
             )  # fmt: skip
             nursery.start_soon(
                 record, self.recordings.clone(), utterances_in, self.inbox.clone(), config.ears,

@@ -129,30 +129,3 @@ def response(
 def json_response(status: int, content: object, *, head_only: bool = False) -> bytes:
     body = json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"
     return response(status, body, "application/json; charset=utf-8", head_only=head_only)
-
-
-class ReplayStream(trio.abc.HalfCloseableStream):
-    """A stream whose first bytes were read already, and are read once more."""
-
-    def __init__(self, stream: trio.abc.HalfCloseableStream, first: bytes) -> None:
-        self._stream, self._first = stream, first
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        if not self._first:
-            return await self._stream.receive_some(max_bytes)
-        await trio.lowlevel.checkpoint()
-        size = len(self._first) if max_bytes is None else max_bytes
-        data, self._first = self._first[:size], self._first[size:]
-        return data
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
-
-    async def send_eof(self) -> None:
-        await self._stream.send_eof()
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()

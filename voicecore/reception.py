@@ -7,10 +7,9 @@ from collections import deque
 
 import attrs
 import trio
-import trio_websocket
 
 from voicecore import events
-from voicecore.audio import Pcm
+from voicecore.ears.ingest import Microphone
 from voicecore.ears.recording import Recording
 from voicecore.eyes.see import Sights
 from voicecore.host import Host
@@ -19,6 +18,7 @@ from voicecore.mind.turns import TurnTaking
 from voicecore.wire.outbox import Outbox
 from voicecore.wire.protocol import Wire
 from voicecore.wire.read import TooManyBadMessages, read
+from voicecore.wire.socket import Socket
 
 
 @attrs.frozen
@@ -110,7 +110,7 @@ class Inlets:
 
     taking: TurnTaking
     outbox: Outbox
-    sound: trio.MemorySendChannel[Pcm]
+    microphone: Microphone
     spool: Spool
     inbox: trio.MemorySendChannel[Happening]
     sights: Sights
@@ -120,15 +120,16 @@ class Inlets:
     _spoilt: bool = False
     """A part of the recording was not taken; the rest of it is of no use."""
 
-    async def take(self, command: events.Command) -> None:
+    def take(self, command: events.Command) -> None:
+        if isinstance(command, events.Sound):  # first: it comes 50 or 100 times in a second
+            if self.taking.wants_sound:
+                self.microphone.take(command.pcm)
+            return
         if isinstance(command, ENDS_LOOKING):
             self.sights.clear()
         match command:
             case events.Ping():
                 self.outbox.put(events.Pong())
-            case events.Sound(pcm):
-                if self.taking.wants_sound:
-                    await self.sound.send(pcm)
             case events.Wrong(error):
                 self.outbox.put(events.Problem(error.code, str(error)))
             case events.Ignored():
@@ -167,9 +168,7 @@ class Inlets:
         self.outbox.put(events.Problem("TOO_MANY_MESSAGES", text))
 
 
-async def receive(
-    host: Host, wire: Wire, socket: trio_websocket.WebSocketConnection, inlets: Inlets, door: Door
-) -> None:
+async def receive(host: Host, wire: Wire, socket: Socket, inlets: Inlets, door: Door) -> None:
     """Take what the client sends until it leaves, misbehaves, or the door is closed."""
     limit = host.config.server.max_bad_messages
     with door.reading:

@@ -20,12 +20,13 @@ from voicecore.api import answer, origin_allowed
 from voicecore.errors import ClientTooSlow, ConfigError
 from voicecore.events import CharacterSwitched
 from voicecore.host import Host
-from voicecore.http import BadRequest, Head, ReplayStream, json_response, read_body, read_head
+from voicecore.http import BadRequest, Head, json_response, read_body, read_head
 from voicecore.presence import Guest
 from voicecore.reception import Closing
 from voicecore.session import run_session
 from voicecore.wire.cortex import Cortex
 from voicecore.wire.neko import Dialect, Neko
+from voicecore.wire.socket import RECEIVE_BYTES, Intake, Socket
 
 log = structlog.get_logger()
 
@@ -33,8 +34,6 @@ GOODBYE_S = 2.0
 """For the closing handshake. A peer that never answers it would hold its task for a minute."""
 MAX_NAME_CHARS = 128
 """Of the name a client gives itself; the rest does not count."""
-RECEIVE_BYTES = 64 * 1024
-"""Read from a socket at once: a whole microphone message, most times."""
 
 
 @attrs.frozen
@@ -174,7 +173,7 @@ async def _websocket(host: Host, stream: trio.abc.HalfCloseableStream, head: Hea
     gauge = host.metrics.sessions.labels(guest.wire.name)
     gauge.inc()
     try:
-        await _converse(host, guest, ReplayStream(stream, head.raw))
+        await _converse(host, guest, Intake(stream, head.raw, host.config.server.max_message_bytes))
     finally:
         gauge.dec()
         host.presence.disconnect(address)
@@ -250,7 +249,7 @@ def _peer(stream: trio.abc.HalfCloseableStream) -> str:
     return str(ipaddress.ip_address(stream.socket.getpeername()[0].partition("%")[0]))
 
 
-async def _converse(host: Host, guest: Guest, stream: trio.abc.Stream) -> None:
+async def _converse(host: Host, guest: Guest, intake: Intake) -> None:
     structlog.contextvars.bind_contextvars(connection=host.new_id()[:8], wire=guest.wire.name)
     grace_s = 0.0
     async with trio.open_nursery() as nursery:
@@ -258,46 +257,42 @@ async def _converse(host: Host, guest: Guest, stream: trio.abc.Stream) -> None:
             with trio.fail_after(host.config.server.request_timeout_ms / 1000):
                 request = await trio_websocket.wrap_server_stream(
                     nursery,
-                    stream,
+                    intake,
                     max_message_size=host.config.server.max_message_bytes,
                     receive_buffer_size=RECEIVE_BYTES,
                 )
-                connection = await request.accept()
+                client = Socket(await request.accept(), intake)
         except (trio_websocket.HandshakeError, trio.TooSlowError) as error:
             log.info("the handshake failed", reason=repr(error))
         else:
             if host.knows(guest.character):
-                await _welcome(host, guest, connection)
+                await _welcome(host, guest, client)
             else:
-                await _send_elsewhere(host, guest, connection)
+                await _send_elsewhere(host, guest, client)
             # The library's reader may still be telling why it closed (1009), and ends by itself.
             grace_s = GOODBYE_S
         nursery.cancel_scope.deadline = trio.current_time() + grace_s
 
 
-async def _welcome(
-    host: Host, guest: Guest, connection: trio_websocket.WebSocketConnection
-) -> None:
+async def _welcome(host: Host, guest: Guest, client: Socket) -> None:
     log.info("connected", character=guest.character)
     closing = Closing(1011, "an internal error, which the host's log tells")
     try:
-        closing = await run_session(host, guest, connection)
+        closing = await run_session(host, guest, client)
     except* ClientTooSlow as slow:
         log.warning("the client is too slow", reason=str(_first(slow)))
         closing = Closing(1008, "messages are not read")
     finally:
         with trio.move_on_after(GOODBYE_S, shield=True):
-            await connection.aclose(closing.code, closing.reason)
+            await client.aclose(closing.code, closing.reason)
         log.info("disconnected", code=closing.code)
 
 
-async def _send_elsewhere(
-    host: Host, guest: Guest, connection: trio_websocket.WebSocketConnection
-) -> None:
+async def _send_elsewhere(host: Host, guest: Guest, client: Socket) -> None:
     """There is no character of this name: send the client to the active one (wire.md 1.3)."""
     log.info("connected to an unknown character")
     switched = CharacterSwitched(host.active, guest.character)
     with trio.move_on_after(GOODBYE_S):
         for message in guest.wire.encode(switched):
-            await connection.send_message(message)
-        await connection.aclose(1000, "there is no character of this name")
+            await client.send_message(message)
+        await client.aclose(1000, "there is no character of this name")

@@ -1,6 +1,6 @@
 """One conversation: every channel is opened here, every task started here.
 
-    socket → read ─┬→ ingest → hearing (hearing.py) ───┐
+    socket → read ─┬→ frames → hearing (hearing.py) ───┐
                    ├→ recordings ──┘                   │
                    ├→ pictures → see ──────────────────┤
                    └───────── commands ───────────→ converse
@@ -20,13 +20,12 @@ from contextlib import contextmanager
 
 import structlog
 import trio
-import trio_websocket
 
 from voicecore import events
-from voicecore.audio import Pcm, Samples
+from voicecore.audio import Samples
 from voicecore.ears.backchannel import backchannel
 from voicecore.ears.echo import Echo
-from voicecore.ears.ingest import ingest
+from voicecore.ears.ingest import Microphone
 from voicecore.ears.recording import Recording
 from voicecore.effects import Effects
 from voicecore.engines.interface import VAD_FRAME_MS
@@ -45,13 +44,12 @@ from voicecore.mind.turns import TurnTaking
 from voicecore.presence import Guest, Seat
 from voicecore.reception import Closing, Door, Inlets, Spool, receive
 from voicecore.wire.outbox import Outbox
+from voicecore.wire.socket import Socket
 from voicecore.wire.write import write
 
 log = structlog.get_logger()
 
 # How much may wait in each channel. The large ones hold time on purpose; the others only decouple.
-SOUND = 16
-"""Microphone messages; ingest takes them at once and never waits."""
 RECORDING_PARTS = 4
 """Parts of recorded messages, each at most 256 kB (`wire.cortex`); the others wait in a `Spool`."""
 INBOX = 64
@@ -60,9 +58,7 @@ MEMORIES = 256
 """Messages waiting for the disk, a few kB each."""
 
 
-async def run_session(
-    host: Host, guest: Guest, socket: trio_websocket.WebSocketConnection
-) -> Closing:
+async def run_session(host: Host, guest: Guest, socket: Socket) -> Closing:
     """Run one conversation until its client leaves, misbehaves, or the host stops.
 
     Raises:
@@ -104,13 +100,12 @@ async def run_session(
 async def _converse(
     host: Host,
     guest: Guest,
-    socket: trio_websocket.WebSocketConnection,
+    socket: Socket,
     replies: Replies,
     memories: trio.MemorySendChannel[Memory],
 ) -> Closing:
     """The inner part: what reads, hears and thinks. Ends when the client has left."""
     config, outbox = host.config, replies.outbox
-    sound_in, sound_out = trio.open_memory_channel[Pcm](SOUND)
     frames_in, frames_out = trio.open_memory_channel[Samples](
         config.ears.backlog_ms // VAD_FRAME_MS
     )
@@ -118,10 +113,21 @@ async def _converse(
     inbox_in, inbox_out = trio.open_memory_channel[Happening](INBOX)
     taking, door, sights = TurnTaking(_surroundings(host, guest, outbox)), Door(), Sights()
     effects = Effects(
-        host, guest, outbox, replies, inbox_in, frames_out, recordings_out, memories, taking, door
+        host,
+        guest,
+        outbox,
+        replies,
+        inbox_in,
+        frames_out,
+        recordings_out,
+        memories,
+        taking,
+        door,
+        socket.be_patient,
     )
     spool = Spool(recordings_in, config.ears.max_recording_bytes)
-    inlets = Inlets(taking, outbox, sound_in, spool, inbox_in, sights)
+    microphone = Microphone(frames_in, effects.overrun, effects.emit_error)
+    inlets = Inlets(taking, outbox, microphone, spool, inbox_in, sights)
 
     async def until_left() -> None:
         await receive(host, guest.wire, socket, inlets, door)
@@ -137,7 +143,6 @@ async def _converse(
         async with trio.open_nursery() as inner:
             inner.start_soon(until_left)
             inner.start_soon(until_over)
-            inner.start_soon(ingest, sound_out, frames_in, effects.overrun, effects.emit_error)
             inner.start_soon(see, sights, effects, config.eyes)
     host.metrics.peak("frames", frames_in.statistics().peak_buffer_used)
     host.metrics.peak("inbox", inbox_in.statistics().peak_buffer_used)

@@ -83,7 +83,9 @@ def test_a_guess_without_words_decides_nothing() -> None:
 
 def test_certain_words_end_it_while_the_person_speaks_on() -> None:
     talk = replying()
-    actions = talk(SpeechStarted(), PartlyHeard("right", "right"), PartlyHeard("right, stop", "right, stop"))
+    actions = talk(
+        SpeechStarted(), PartlyHeard("right", "right"), PartlyHeard("right, stop", "right, stop")
+    )
     assert Cut("t1", None, "the person speaks") in actions
     assert [a for a in actions if isinstance(a, Suspend | Resume)] == [SUSPENDED]
 

@@ -23,18 +23,18 @@ class EarsConfig:
     guess_ms: int = attrs.field(default=40, validator=gt(0))
     """Silence, or sound far softer than the speech before, after which the answer is prepared,
     unheard, in case the turn is over."""
-    endpoint_ms: int = attrs.field(default=440, validator=gt(0))
+    endpoint_ms: int = attrs.field(default=600, validator=gt(0))
     """Silence that ends a turn when nothing tells whether it is complete."""
     endpoint_complete_ms: int = attrs.field(default=200, validator=gt(0))
     """Silence that ends a turn that sounds complete (`turn.engine`), once the prepared answer can
     be heard; at ``endpoint_ms`` it ends in any case."""
     endpoint_open_ms: int = attrs.field(default=900, validator=gt(0))
     """Silence that ends a turn that sounds open, or whose last word begins something."""
-    judge_ms: int = attrs.field(default=100, validator=gt(0))
+    judge_ms: int = attrs.field(default=200, validator=gt(0))
     """Silence after which the turn engine is asked."""
-    complete_from: float = attrs.field(default=0.9, validator=[gt(0), le(1)])
+    complete_from: float = attrs.field(default=0.7, validator=[gt(0), le(1)])
     """The turn engine's probability from which a turn sounds complete."""
-    open_until: float = attrs.field(default=0.3, validator=[ge(0), le(1)])
+    open_until: float = attrs.field(default=0.1, validator=[ge(0), le(1)])
     """The turn engine's probability up to which a turn sounds open."""
     max_utterance_ms: int = attrs.field(default=20_000, validator=[gt(1_000), le(28_000)])
     """Longer speech is cut here and recognised in pieces of one turn. Whisper's window is 30 s."""

@@ -119,6 +119,11 @@ class Silent:
         return False
 
 
+QUIET_MS = 300
+"""Without a voiced frame and without a reply's sound: nobody is about to speak. Longer than the
+gaps within a first word."""
+
+
 class Endpointer:
     """Finds utterances in a stream of 20 ms frames.
 
@@ -153,6 +158,7 @@ class Endpointer:
         self._guesses = 0
         self._guess = 0  # the one that still may be right
         self._patience = Patience(config)
+        self._quiet = 0  # frames since anything was heard, or said here
 
     def learn(
         self,
@@ -177,6 +183,11 @@ class Endpointer:
         if words is not None:
             patience.words, patience.language = words, language
 
+    @property
+    def quiet(self) -> bool:
+        """Whether nobody speaks, and nothing sounds as if somebody began to."""
+        return self._quiet >= QUIET_MS // VAD_FRAME_MS
+
     def feed(self, frame: Samples) -> list[Segment]:
         """Take 20 ms of 16 kHz sound (320 samples)."""
         voiced, echo = self._detector.feed(frame), self._answers.explain(frame)
@@ -191,9 +202,11 @@ class Endpointer:
     def _wait(self, frame: Samples, *, voiced: bool, echo: bool) -> list[Segment]:
         self._before.append(frame)
         guarded = self._answers.are_heard()
+        self._quiet = 0 if voiced or guarded else self._quiet + 1
         if not self._onset.feed(frame, voiced=voiced, echo=echo, guarded=guarded):
             return []
         self._speaking = True
+        self._quiet = 0
         self._silent = self._soft = self._fresh = 0
         self._loudness = Loudness()
         self._frames = list(self._before)

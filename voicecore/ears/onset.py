@@ -53,6 +53,10 @@ def repeats(samples: Samples) -> float:
     return float(periods.max(initial=0))
 
 
+def _power(frame: Samples) -> float:
+    return float(np.mean(to_float(frame) ** 2)) if len(frame) else 0.0
+
+
 class OnsetDetector:
     """Confirms that speech has begun, from frames and what the voice detector says of them.
 
@@ -71,8 +75,8 @@ class OnsetDetector:
         self._before = SILENCE
         self._voices: deque[bool] = deque(maxlen=max(self.LASTING_WITHIN, 2 * needed))
         self._rising: deque[bool] = deque(maxlen=self.LASTING_WITHIN)
-        self._noises: deque[float] = deque(maxlen=FADE_MS // VAD_FRAME_MS)
-        """Power of each frame, 0 where the detector heard a voice."""
+        self._noises: deque[Samples] = deque(maxlen=FADE_MS // VAD_FRAME_MS)
+        """The last frames; an empty one where the detector heard a voice."""
 
     def feed(
         self, frame: Samples, *, voiced: bool, echo: bool = False, guarded: bool = False
@@ -85,12 +89,11 @@ class OnsetDetector:
             echo: it is explained by what is being played (`Echo.explains`).
             guarded: a reply plays; see the class.
         """
-        power = float(np.mean(to_float(frame) ** 2))
-        self._noises.append(0.0 if voiced or echo else power)
+        self._noises.append(SILENCE if voiced or echo else frame)
         voice = voiced and not echo and not self._tone(frame)
         self._before = frame
         self._voices.append(voice)
-        self._rising.append(voice and power >= max(self._noises) * 10 ** (-FADE_DB / 10))
+        self._rising.append(voice and self._rises(frame))
         return voice and (self._guarded() if guarded else self._open())
 
     def reset(self) -> None:
@@ -98,6 +101,10 @@ class OnsetDetector:
         self._before = SILENCE
         for past in (self._voices, self._rising, self._noises):
             past.clear()
+
+    def _rises(self, frame: Samples) -> bool:
+        # Reckoned only when it is asked: in silence it would cost more than the voice detector.
+        return _power(frame) >= max(map(_power, self._noises)) * 10 ** (-FADE_DB / 10)
 
     def _tone(self, frame: Samples) -> bool:
         return len(self._before) > 0 and repeats(np.concatenate((self._before, frame))) >= TONE

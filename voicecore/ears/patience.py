@@ -22,9 +22,20 @@ _OPEN_WORDS = frozenset(
 """English words that a sentence seldom ends with ("turn it on" does, so ``on`` is not among them).
 Recognisers put a full stop after anything; the word before it counts for more than the stop."""
 
-_LAST_WORD = re.compile(r"([\w']+)\W*$")
+_WORDS = re.compile(r"[\w']+")
 _QUESTION = re.compile(r"\?\s*$")
 _HANGING = re.compile(r"(?:[,;:–—-]|\.\.\.|…)\s*$")
+_CLAUSE = re.compile(r"\W*(?:if|when|whenever|although|unless)(?:\s+[\w']+){1,6}\W*$")
+"""One short clause that asks for another: "If it rains tomorrow."."""
+_LIST = re.compile(
+    r"(?:[\w']+\s+){2,}[\w']+,\s+(?!(?:please|then|too|thanks|though|right|okay)\b)[\w']+\W*$"
+)
+"""An enumeration without its last member: "I have eggs, flour."."""
+_IS = re.compile(
+    r"\b(?!(?:it|he|she|they|we|you|that|this|these|there|what|who|where|how)\b)[\w']+"
+    r"\s+(?:is|are|was)\W*$"
+)
+"""A verb that something must follow: "My favourite colour is.", but not "I know where it is."."""
 
 
 def unfinished(words: str, language: str) -> bool:
@@ -39,8 +50,11 @@ def unfinished(words: str, language: str) -> bool:
         return True
     if language != "en" or _QUESTION.search(words):
         return False
-    last = _LAST_WORD.search(words.casefold())
-    return last is not None and last[1] in _OPEN_WORDS
+    text = words.casefold()
+    if any(pattern.search(text) for pattern in (_LIST, _IS)) or _CLAUSE.match(text):
+        return True
+    *_, last = ["", *_WORDS.findall(text)]
+    return last in _OPEN_WORDS
 
 
 @attrs.define

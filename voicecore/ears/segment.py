@@ -63,6 +63,7 @@ async def segment(
     endpointer: Endpointer,
     has_time: Callable[[Urgency], bool],
     judge: Judge | None = None,
+    on_quiet: Callable[[bool], None] = lambda _: None,
 ) -> None:
     """Turn frames into utterances, and tell the conversation when speech begins.
 
@@ -70,6 +71,7 @@ async def segment(
     channel's bound ingest drops them with a status. ``has_time`` tells whether the recogniser could
     begin at once with something so urgent; guesses and partials wait for that, and yield to real
     work. ``judge`` hears each pause, and what it says decides how long to wait.
+    ``on_quiet`` is told when nobody speaks any more, and at the first frame that may be a voice.
     """
     pending = _Pending(utterances, has_time)
 
@@ -103,10 +105,14 @@ async def segment(
 
     async with trio.open_nursery() as judging:
         with frames, utterances, inbox:
+            quiet = False
             async for frame in frames:
                 for found in endpointer.feed(frame):
                     await take(found)
                 pending.offer()
+                if endpointer.quiet != quiet:
+                    quiet = not quiet
+                    on_quiet(quiet)
         judging.cancel_scope.cancel("there is no more sound")
 
 

@@ -52,9 +52,13 @@ _LIST_NUMBER = re.compile(r"[\s>*_#+-]*[0-9]{1,4}")
 
 
 JOINING_WORDS: Mapping[str, frozenset[str]] = {
-    "en": _words("and or but because so which who that when where while if although though"),
+    "en": _words(
+        "and or but because so which who that when where while if although though "
+        "about as by for from in into on than through to with"
+    ),
 }
-"""Words that begin a clause with no mark before them, where a reader may take a breath."""
+"""Words that begin a clause or a phrase with no mark before them, where a reader may take a
+breath."""
 
 
 class Ending(Enum):

@@ -6,13 +6,15 @@ nobody sees.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
+import trio
 import trio_websocket
 
 from voicecore import events
 from voicecore.events import Command
 from voicecore.wire.protocol import Wire
+from voicecore.wire.socket import Socket
 
 
 class TooManyBadMessages(Exception):
@@ -20,9 +22,9 @@ class TooManyBadMessages(Exception):
 
 
 async def read(
-    socket: trio_websocket.WebSocketConnection,
+    socket: Socket,
     wire: Wire,
-    take: Callable[[Command], Awaitable[None]],
+    take: Callable[[Command], None],
     *,
     max_bad_messages: int,
 ) -> None:
@@ -31,7 +33,7 @@ async def read(
     Args:
         socket: the accepted connection.
         wire: the protocol.
-        take: gets each command; it must not wait for anything slow.
+        take: gets each command; it has nothing to wait for.
         max_bad_messages: in a row; one more is not read.
 
     Raises:
@@ -43,8 +45,10 @@ async def read(
             message = await socket.get_message()
         except trio_websocket.ConnectionClosed:
             return
-        for command in wire.decode(message):
+        for number, command in enumerate(wire.decode(message)):
+            if number:  # of a long sound, cut into pieces: let others run in between
+                await trio.lowlevel.checkpoint()
             bad = bad + 1 if isinstance(command, events.Wrong) else 0
-            await take(command)
+            take(command)
         if bad >= max_bad_messages:
             raise TooManyBadMessages

@@ -10,9 +10,10 @@ import trio_websocket
 
 from voicecore.wire.outbox import Outbox
 from voicecore.wire.protocol import Wire
+from voicecore.wire.socket import Socket
 
 
-async def write(outbox: Outbox, wire: Wire, socket: trio_websocket.WebSocketConnection) -> None:
+async def write(outbox: Outbox, wire: Wire, socket: Socket) -> None:
     """Send what is due until the outbox is closed and empty, or the client is gone."""
     while True:
         event = await outbox.take()
