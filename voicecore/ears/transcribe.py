@@ -43,9 +43,9 @@ async def transcribe(
                 await inbox.send(_heard(take, guessed[1], stt.info.name))
                 continue
             result = await _try(stt, take, language(), timeout_ms)
-            if take.unfinished and isinstance(result, Transcript):
-                await _agree(agreement, result, inbox)
             if take.partial:
+                if isinstance(result, Transcript):
+                    await _tell(agreement, result, inbox)
                 continue
             if isinstance(result, Transcript):
                 guessed = (take.guess, result) if take.tentative else None
@@ -56,7 +56,7 @@ async def transcribe(
                 await inbox.send(result)
 
 
-async def _agree(
+async def _tell(
     agreement: Agreement, result: Transcript, inbox: trio.MemorySendChannel[Happening]
 ) -> None:
     """Tell the conversation of the words so far, less the last one, which may be cut."""

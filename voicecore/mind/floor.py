@@ -132,7 +132,7 @@ class Floor:
 
     def read_ahead(self, text: str) -> Actions:
         """Have the model read the words so far of what will be asked."""
-        if self.turn is None:
+        if self.turn is None and text:
             asked = Message("user", text, self._shown())
             yield ReadAhead((*self.history.messages, asked))
 

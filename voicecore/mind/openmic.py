@@ -69,9 +69,12 @@ class OpenMic:
 
     def guessed(self, heard: Heard) -> Actions:
         """Prepare the answer, unseen: the person has perhaps finished."""
-        if self._utterances != 1 or not heard.text or heard.guess <= self._wrong_guess:
+        if self._utterances != 1 or not heard.text:
             return
         text = self._said.joined(heard.text)
+        if heard.guess <= self._wrong_guess:  # they have gone on, perhaps within the last word
+            yield from self._floor.read_ahead(text.rpartition(" ")[0])
+            return
         yield from self._interrupt(text)
         if self._floor.turn is None:
             yield from self._floor.guess(Words(text, "voice", heard.zero_s, heard.spans))
