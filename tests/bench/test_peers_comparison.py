@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import cast
 
 import attrs
+import trio
 import numpy as np
 import pytest
 from hypothesis import given
@@ -56,6 +57,7 @@ def test_a_scenario_that_says_nothing_says_nothing() -> None:
 
 async def test_a_shortened_scenario_is_the_scenario_with_fewer_turns() -> None:
     async def prepare(studio: Studio, seed: int) -> list[Utterance]:
+        await trio.lowlevel.checkpoint()
         return utterances(seed)
 
     whole = attrs.evolve(SCENARIOS["questions"], prepare=prepare)

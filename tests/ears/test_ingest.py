@@ -109,26 +109,26 @@ def take_all(pieces: list[Pcm], room: int) -> tuple[Told, list[Samples]]:
     return told, [frames.receive_nowait() for _ in range(waiting)]
 
 
-async def test_every_frame_is_passed_on() -> None:
+def test_every_frame_is_passed_on() -> None:
     told, frames = take_all([Pcm(noise(1_000), 16_000)], room=10)
     assert np.array_equal(joined(frames), noise(1_000)[:960])
     assert (told.dropped_ms, told.errors) == ([], [])
 
 
-async def test_what_has_no_room_is_dropped() -> None:
+def test_what_has_no_room_is_dropped() -> None:
     told, frames = take_all([Pcm(noise(3_200), 16_000), Pcm(noise(960), 16_000)], room=4)
     assert told.dropped_ms == [120.0, 60.0]
     assert np.array_equal(joined(frames), noise(3_200)[: 4 * FRAME_SAMPLES])
 
 
-async def test_a_bad_piece_is_reported_and_the_stream_goes_on() -> None:
+def test_a_bad_piece_is_reported_and_the_stream_goes_on() -> None:
     pieces = [Pcm(noise(320), 16_000), Pcm(noise(320), 4_000), Pcm(noise(320), 16_000)]
     told, frames = take_all(pieces, room=10)
     assert [error.code for error in told.errors] == ["BAD_SAMPLE_RATE"]
     assert len(frames) == 2
 
 
-async def test_sound_is_dropped_quietly_when_nobody_reads_the_frames() -> None:
+def test_sound_is_dropped_quietly_when_nobody_reads_the_frames() -> None:
     told = Told()
     frames_out, frames = trio.open_memory_channel[Samples](1)
     frames.close()

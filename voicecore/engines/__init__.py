@@ -117,7 +117,8 @@ def threads_for(config: Config) -> dict[Kind, int]:
     first phrase. The model writes on meanwhile, on half of them and giving way (`llama.NICENESS`):
     it is ahead of the voice anyway. Whisper's and the voice's threads sleep when they wait, so
     that more threads than cores cost little; llama.cpp's spin for a moment (`openmp`). (Silero and
-    webrtcvad run for microseconds, in the main thread.) The end of a turn is judged beside recognition, on one.
+    webrtcvad run for microseconds, in the main thread.) The end of a turn is judged beside the
+    model's writing, on one.
     """
     mine = cores()
     share: dict[Kind, int] = {
