@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import cast
 
 import attrs
-import trio
 import numpy as np
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
