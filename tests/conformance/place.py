@@ -189,7 +189,7 @@ def pitch_hz(samples: Samples, rate_hz: int) -> float:
 def speech(seconds: float = 1.0, rate_hz: int = EAR_HZ, *, silence_s: float = 1.0) -> Samples:
     """What the fake ears take for speech, and the silence that ends it."""
     count = round(seconds * rate_hz)
-    voice = tone(count, rate_hz, hz=PITCH_HZ) + babble(count, level=4_000)
+    voice = tone(count, rate_hz, hz=PITCH_HZ) + babble(count)
     return np.concatenate([voice, np.zeros(round(silence_s * rate_hz), np.int16)])
 
 
