@@ -323,3 +323,16 @@ class Lines(RuleBasedStateMachine):
 
 TestLines = Lines.TestCase
 TestLines.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+def test_the_room_kept_for_released_work_goes_to_who_waits() -> None:
+    machine = Machine()
+    schedule = machine.schedule
+    begun: list[str] = []
+    large = schedule.ask(machine.tts, AHEAD, 0.0, lambda: begun.append("large"))
+    schedule.ask(machine.stt, AWAITED, 0.0, lambda: begun.append("urgent"))
+    schedule.hold(large, lambda: begun.append("large again"))
+    schedule.raise_to(large, AWAITED)
+    schedule.ask(machine.turn, AWAITED, 0.0, lambda: begun.append("small"))
+    schedule.release(large)
+    assert begun == ["large", "urgent", "large again", "small"]

@@ -139,6 +139,7 @@ class Schedule:
             self._line.remove(ticket)
             ticket.state = State.WORKING
             ticket.begin()
+            self._serve()  # the room that was kept for it is free
 
     def end(self, ticket: Ticket) -> None:
         """The work is done or given up, in whichever state it is. May be called again."""
