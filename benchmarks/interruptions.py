@@ -32,8 +32,6 @@ from typing import TypeAlias
 
 import attrs
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.interruption_sounds import (
     NOISES,
@@ -50,6 +48,7 @@ from benchmarks.interruption_sounds import (
     silence,
 )
 from benchmarks.recognition import SENTENCES, recorded
+from benchmarks.tables import show
 from benchmarks.turn_places import speaker
 from voicecore import configfile
 from voicecore.audio import EAR_HZ, MOUTH_HZ, Pcm, Samples, resample
@@ -374,15 +373,6 @@ def cost_rows(people: People, rng: np.random.Generator) -> Iterator[Row]:
 
 
 # --- telling -------------------------------------------------------------------------------------
-
-
-def show(title: str, rows: Sequence[Row]) -> None:
-    table = Table(title=title, title_justify="left", box=None, header_style="bold")
-    for column in rows[0]:
-        table.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
-    for row in rows:
-        table.add_row(*map(str, row.values()))
-    Console(width=140).print(table)
 
 
 def main() -> None:

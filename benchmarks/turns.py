@@ -36,11 +36,10 @@ from typing import TypeAlias
 import attrs
 import numpy as np
 from faster_whisper import WhisperModel
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.recognition import recorded
 from benchmarks.speech import resident_mb
+from benchmarks.tables import show
 from benchmarks.turn_places import (
     OPEN,
     PAUSES_MS,
@@ -199,15 +198,6 @@ def _compute() -> None:
 # --- telling -------------------------------------------------------------------------------------
 
 
-def show(title: str, rows: Sequence[Row]) -> None:
-    table = Table(title=title, title_justify="left", box=None, header_style="bold")
-    for column in rows[0]:
-        table.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
-    for row in rows:
-        table.add_row(*map(str, row.values()))
-    Console(width=170).print(table)
-
-
 def judge_of(native: Native[TurnSound, Completeness]) -> Judge:
     def judge(samples: Samples) -> float:
         answers: list[Completeness] = []
@@ -270,7 +260,7 @@ def main() -> None:
     config = configfile.load(None)
     tables = measure(args, config)
     for title, rows in tables.items():
-        show(f"{config.turn.model}: {title}", rows)
+        show(f"{config.turn.model}: {title}", rows, width=170)
     if args.json:
         lines = [
             json.dumps({"benchmark": "turns", "table": title, "model": config.turn.model, **row})

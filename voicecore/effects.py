@@ -48,7 +48,6 @@ class Effects:
 
     host: Host
     guest: Guest
-    outbox: Outbox
     replies: Replies
     inbox: trio.MemorySendChannel[Happening]
     frames: trio.MemoryReceiveChannel[Samples]
@@ -61,6 +60,10 @@ class Effects:
     seat: Seat = attrs.field(init=False)
     _shown_status: object = attrs.field(default=None, init=False)
     _overruns: Episodes = attrs.field(factory=lambda: Episodes(quiet_s=5.0), init=False)
+
+    @property
+    def outbox(self) -> Outbox:
+        return self.replies.outbox
 
     def emit(self, event: events.Event) -> None:
         match event:

@@ -88,12 +88,11 @@ class Hearing:
                 engines.stt,
             )  # fmt: skip
 
-    def _language(self) -> str | None:
-        return self.host.character(self.guest.character).language
+    def _language(self) -> str:
+        return self.host.language(self.guest.character)
 
     def _learn(self, endpointer: Endpointer, guess: int, words: str) -> None:
-        language = self.host.language(self.guest.character)
-        endpointer.learn(guess, words=words, language=language)
+        endpointer.learn(guess, words=words, language=self._language())
 
 
 def _has_time(engines: Engines, urgency: Urgency) -> bool:

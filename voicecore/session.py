@@ -115,7 +115,6 @@ async def _converse(
     effects = Effects(
         host,
         guest,
-        outbox,
         replies,
         inbox_in,
         frames_out,

@@ -128,15 +128,6 @@ def music(rng: np.random.Generator, db: float = -26.0, seconds: float = 2.0) -> 
     return _scaled(sound, db)
 
 
-def hum(db: float = -26.0) -> Samples:
-    """A "mhm" with closed lips, for when no voice can say one: two swells, 110 to 150 Hz."""
-    seconds = np.arange(round(0.5 * EAR_HZ)) / EAR_HZ
-    phase = 2 * np.pi * np.cumsum(110 + 80 * seconds) / EAR_HZ
-    voice = sum(np.sin(phase * k) / k**2 for k in range(1, 8))
-    swell = np.sin(np.pi * seconds / 0.25) ** 2
-    return _scaled(np.asarray(voice * swell), db)
-
-
 def _burst(rng: np.random.Generator, ms: float, decay_ms: float) -> Floats:
     count = ms_to_samples(ms, EAR_HZ)
     fall = np.exp(-np.arange(count) / ms_to_samples(decay_ms, EAR_HZ))

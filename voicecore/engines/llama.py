@@ -72,7 +72,8 @@ NICENESS = 4
 """Of llama.cpp's threads (nice(2)). The model writes on while the voice speaks the first phrase,
 which a person waits for; with equal rights the voice took half as long again. Not more, since it
 counts against every other program, too: beside two busy ones the first word came after 0.5 to 2.7 s
-with equal rights, after 0.8 to 0.9 s so, and after 7 s at 10 (a warm prompt, two cores)."""
+with equal rights, after 0.8 to 0.9 s so, and after 7 s at 10 (a warm prompt, two cores; measured
+while waiting threads still spun on, see `openmp`)."""
 
 _SENTENCE_ENDED = re.compile(
     r"(?:[^\W\d_]{2}|[)\]'\"’”])[.!?…]+[)\]'\"’”]*\s$|[。！？\n].$", re.DOTALL
