@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import settings
 
@@ -12,6 +14,17 @@ from voicecore.weights.files import ModelStore
 # A loaded machine is no failure: time never decides a test.
 settings.register_profile("voicecore", deadline=None)
 settings.load_profile("voicecore")
+
+SPEECH_SEED = int(os.environ.get("VOICECORE_TEST_SEED", "1"))
+"""Piper draws the melody and the lengths of what it says by chance. Within the tests the same
+sentence sounds the same in each run; another seed shows what was only luck."""
+
+try:
+    import onnxruntime
+except ImportError:  # a host without native engines is tested too
+    pass
+else:
+    onnxruntime.set_seed(SPEECH_SEED)
 
 
 @pytest.fixture(scope="session")
