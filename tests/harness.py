@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
@@ -15,10 +15,18 @@ import trio
 import trio_websocket
 from trio.testing import memory_stream_pair, wait_all_tasks_blocked
 
-from voicecore.audio import Samples, encode_s16le
+from voicecore.audio import Samples, encode_s16le, ms_to_samples
 from voicecore.config import CharacterConfig, Config
 from voicecore.engines import Engines
-from voicecore.engines.fake import FakeEngine, FakeVad, babble, fake_llm, fake_stt, fake_tts
+from voicecore.engines.fake import (
+    FakeEngine,
+    FakeVad,
+    babble,
+    fake_llm,
+    fake_stt,
+    fake_tts,
+    tone,
+)
 from voicecore.engines.interface import (
     Completeness,
     LlmChunk,
@@ -28,6 +36,7 @@ from voicecore.engines.interface import (
     Transcript,
     TurnSound,
     Utterance,
+    WordTime,
 )
 from voicecore.host import EngineRoom, Host
 from voicecore.metrics import Metrics
@@ -138,6 +147,24 @@ class Client:
         return sum(len(m["audio_data"]) * 3 / 4 / 2 / 48 for m in self.messages("audio"))
 
 
+def telling_tts(
+    *, ms_per_word: float = 300, piece_ms: float = 170, rate_hz: int = 22_050
+) -> FakeEngine[SpeechRequest, SpeechChunk]:
+    """A voice that tells when it says each word: each lasts as long. Its sound comes in pieces."""
+
+    def script(request: SpeechRequest) -> Iterator[tuple[float, SpeechChunk]]:
+        words = tuple(
+            WordTime(word, number * ms_per_word, (number + 1) * ms_per_word)
+            for number, word in enumerate(request.text.split())
+        )
+        sound = tone(ms_to_samples(len(words) * ms_per_word, rate_hz), rate_hz)
+        piece = ms_to_samples(piece_ms, rate_hz)
+        for at in range(0, len(sound), piece):
+            yield 0.05, SpeechChunk(sound[at : at + piece], rate_hz, () if at else words)
+
+    return FakeEngine("tts", script)
+
+
 @attrs.define
 class Stage:
     """A running host and its doors."""
@@ -168,16 +195,27 @@ class Stage:
                 await socket.aclose()
             nursery.cancel_scope.cancel()
 
-    async def get(self, path: str, method: str = "GET") -> tuple[int, bytes]:
+    async def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
         """Ask over plain HTTP; return status and body."""
+        status, _, body = await self.request(path, method, **headers)
+        return status, body
+
+    async def request(
+        self, path: str, method: str = "GET", **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Ask over plain HTTP; return status, headers (names in lower case) and body."""
         ours, theirs = memory_stream_pair()
         self.nursery.start_soon(handle_connection, self.host, theirs)
-        await ours.send_all(f"{method} {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+        named = {"host": "localhost", **headers}.items()
+        lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in named)
+        await ours.send_all(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode())
         answer = b""
         while data := await ours.receive_some():
             answer += bytes(data)
         head, _, body = answer.partition(b"\r\n\r\n")
-        return int(head.split()[1]), body
+        first, *others = head.decode().split("\r\n")
+        received = (line.partition(": ") for line in others)
+        return int(first.split()[1]), {name.lower(): value for name, _, value in received}, body
 
 
 @asynccontextmanager

@@ -124,6 +124,34 @@ def test_a_spoken_question_is_recognised_answered_and_spoken(
     assert names == ["endpoint", "recognition", "first token", "first phrase", "voice", "sending"]
 
 
+def test_each_word_is_told_and_lies_within_the_sound(host: HostProcess, question: Samples) -> None:
+    """In text as sent, and in time as sent: a page marks the word that is being said."""
+    options = "dialect=native&words=1&partials=1&timeline=1"
+    with connect(f"ws://{host.address}/ws/default?{options}") as socket:
+        socket.send(json.dumps({"action": "start_session", "new_session": True}))
+        speak(socket, np.concatenate([question, np.zeros(EAR_HZ, np.int16)]))
+        text, samples, told = "", 0, []
+        while True:
+            frame = socket.recv(timeout=READY_S)
+            if isinstance(frame, bytes):
+                samples += len(frame) // 2
+                continue
+            message = json.loads(frame)
+            if message["type"] == "gemini_response":
+                text += message["text"]
+            elif message["type"] == "speech_words":
+                sent_ms = samples / MOUTH_HZ * 1000
+                assert all(word["start_ms"] >= sent_ms - 0.1 for word in message["words"])
+                assert all(word["to"] <= len(text) for word in message["words"])
+                told += message["words"]
+            elif message["type"] == "timeline":
+                break
+    assert told[-1]["end_ms"] <= samples / MOUTH_HZ * 1000
+    assert [text[word["from"] : word["to"]] for word in told] == text.split()
+    times = [time_ms for word in told for time_ms in (word["start_ms"], word["end_ms"])]
+    assert times == sorted(times)
+
+
 def test_a_recording_is_answered_on_the_other_wire(host: HostProcess, question: Samples) -> None:
     clip = base64.b64encode(wav_bytes(Pcm(question, EAR_HZ))).decode()
     with connect(f"ws://{host.address}/ws") as socket:

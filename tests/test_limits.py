@@ -27,7 +27,7 @@ from trio.testing import MockClock, memory_stream_pair
 from tests.harness import Client, Fakes, Stage, open_stage
 from tests.narrow import narrow_stream_pair
 from tests.threads import without_threads
-from voicecore import configfile, server
+from voicecore import configfile, presence
 from voicecore.audio import encode_s16le
 from voicecore.configreference import dotted, settings, toml
 from voicecore.engines.fake import babble, fake_llm, fake_stt
@@ -36,6 +36,7 @@ from voicecore.mind.reply import MAX_CALLS
 from voicecore.mind.turns import MAX_WAITING_TEXTS
 from voicecore.server import handle_connection
 from voicecore.store import StoredMessage
+from voicecore.store.records import MAX_LISTED
 from voicecore.tools.tool import Tool, ToolContext
 from voicecore.wire.outbox import MAX_CONTROL_EVENTS
 
@@ -419,12 +420,22 @@ async def texts_before_the_start(stage: Stage) -> str:
 
 async def a_long_name(stage: Stage) -> str:
     """Who has the same beginning is the same client: the newer one wins."""
-    name = "n" * server.MAX_NAME_CHARS
+    name = "n" * presence.MAX_NAME_CHARS
     async with (
         stage.connect(f"/ws/default?client={name}") as client,
         stage.connect(f"/ws/default?client={name}-and-more"),
     ):
         return await problem(client)
+
+
+async def many_conversations(stage: Stage) -> str:
+    me = {"character": "default", "client": "neko:name:me"}
+    for number in range(MAX_LISTED + 1):
+        record, _ = await stage.host.store.open(None, **me)
+        await stage.host.store.append(record.id, [StoredMessage("user", f"{number}.", number)])
+    _, body = await stage.get("/api/conversations?character=default&client=me")
+    titles = [each["title"] for each in json.loads(body)["conversations"]]
+    return f"{len(titles)}, from {titles[0]} to {titles[-1]}"
 
 
 async def pings_of_a_client_that_does_not_read(stage: Stage) -> str:
@@ -492,7 +503,8 @@ FIXED = [
         texts_before_the_start,
         r"Too many messages before the session started.*\[TOO_MANY_MESSAGES\]",
     ),
-    Fixed("voicecore.server.MAX_NAME_CHARS", a_long_name, r"newer connection.*\[SUPERSEDED\]"),
+    Fixed("voicecore.presence.MAX_NAME_CHARS", a_long_name, r"newer connection.*\[SUPERSEDED\]"),
+    Fixed("voicecore.store.records.MAX_LISTED", many_conversations, r"50, from 50\. to 1\."),
     Fixed(
         "voicecore.wire.outbox.MAX_CONTROL_EVENTS",
         pings_of_a_client_that_does_not_read,

@@ -50,7 +50,7 @@ async def test_a_spoken_question_gets_a_spoken_answer(autojump_clock: MockClock)
         await client.start()
         assert client.messages()[1:] == [
             {"type": "session_preparing", "input_mode": "audio"},
-            {"type": "session_started", "input_mode": "audio"},
+            {"type": "session_started", "input_mode": "audio", "session_id": "session2"},
         ]
         await spoken_turn(client)
         await client.type("timeline")

@@ -276,6 +276,74 @@ async def test_a_closed_store_refuses_work(store: Store) -> None:
     await store.aclose()
 
 
+async def test_conversations_are_listed_by_their_newest_message(store: Store) -> None:
+    for number, name in enumerate(("one", "two", "three")):
+        await store.open(name, **ANNA)
+        await store.append(name, [user(f"I am\n {name} " + "x" * 99, at=float(number))])
+    await store.open("empty", **ANNA)
+    await store.open("other", character="小天", client="bob")
+    await store.append("other", [user("hello")])
+    await store.end("two")
+    await store.append("one", [StoredMessage("assistant", "Yes?", 9.0)])
+    found = await store.conversations(**ANNA)
+    assert [(each.id, each.messages, each.updated_at) for each in found] == [
+        ("one", 2, 9.0), ("three", 1, 2.0), ("two", 1, 1.0),
+    ]  # fmt: skip
+    assert found[0].title == "I am one " + "x" * 51
+    assert found[0].created_at == 1_700_000_000
+    assert await store.conversations(character="robin", client="anna") == ()
+
+
+async def test_only_what_person_and_character_said_is_counted(store: Store) -> None:
+    await store.open("s", **ANNA)
+    await store.append(
+        "s",
+        [
+            StoredMessage("assistant", "Welcome.", 1.0),
+            StoredMessage("user", "hello", 2.0),
+            StoredMessage("assistant", "", 3.0, tool_calls="[]"),
+            StoredMessage("tool", "noon", 4.0, tool_calls="{}"),
+        ],
+    )
+    (found,) = await store.conversations(**ANNA)
+    assert (found.title, found.messages, found.updated_at) == ("hello", 2, 2.0)
+
+
+async def test_reading_opens_nothing(store: Store) -> None:
+    assert await store.read("s") is None
+    _, created = await store.open("s", **ANNA)
+    assert created
+    await store.append("s", [user(f"{number}") for number in range(9)])
+    await store.open("t", **ANNA)
+    record = await store.read("s")
+    assert record is not None
+    assert contents(record.messages) == ["4", "5", "6", "7", "8"]
+    assert record.is_of(**ANNA)
+    assert not record.is_of("小天", "bob")
+    assert await store.latest(**ANNA) == "t"
+
+
+async def test_what_is_deleted_is_gone(store: Store) -> None:
+    await store.open("s", **ANNA)
+    await store.append("s", [user("hello")])
+    assert await store.delete("s")
+    assert not await store.delete("s")
+    assert await store.read("s") is None
+    assert await store.latest(**ANNA) is None
+    assert await store.conversations(**ANNA) == ()
+    with pytest.raises(StoreError, match="never opened"):
+        await store.append("s", [user("late words")])
+    record, created = await store.open("s", **ANNA)
+    assert created
+    assert record.messages == ()
+
+
+@pytest.mark.parametrize("session_id", ["", "x" * (MAX_ID_CHARS + 1), "\ud800", "../s", "\0"])
+async def test_what_is_no_id_is_no_conversation(store: Store, session_id: str) -> None:
+    assert await store.read(session_id) is None
+    assert not await store.delete(session_id)
+
+
 # --- cancellation --------------------------------------------------------------------------------
 
 

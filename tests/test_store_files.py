@@ -93,14 +93,18 @@ async def test_a_spoiled_pointer_means_a_new_conversation(tmp_path: Path, found:
     await store.aclose()
 
 
+def open_files(store: SqliteStore) -> list[str]:
+    return [path.stem for path in store._files._open]
+
+
 async def test_only_a_bounded_number_of_files_is_open(tmp_path: Path) -> None:
     store = sqlite_store(tmp_path, max_open=3)
     for number in range(5):
         await store.open(f"s{number}", **ANNA)
-    assert list(store._files._open) == ["s2", "s3", "s4"]
+    assert open_files(store) == ["s2", "s3", "s4"]
     await store.append("s2", [user("used again")])
     await store.append("s0", [user("reopened")])
-    assert list(store._files._open) == ["s4", "s2", "s0"]
+    assert open_files(store) == ["s4", "s2", "s0"]
     assert await history(store, "s0") == ["reopened"]
     await store.aclose()
 
@@ -326,7 +330,7 @@ async def test_a_full_disk_refuses_the_append_and_keeps_what_there_was(tmp_path:
     store = sqlite_store(tmp_path)
     await store.open("s", **ANNA)
     await store.append("s", [user("before")])
-    store._files._open["s"].execute("PRAGMA max_page_count = 10")
+    store._files._open[file_of(tmp_path, "s")].execute("PRAGMA max_page_count = 10")
     much = [user("x" * 1000) for _ in range(100)]
     with pytest.raises(StoreError, match=r"disk is full: .*/sessions takes no more .* Free some"):
         await store.append("s", much)
@@ -379,4 +383,129 @@ async def test_a_file_locked_by_another_program(
             await store.append("s", [user("x")])
     await store.append("s", [user("y")])
     assert await history(store, "s") == ["y"]
+    await store.aclose()
+
+
+# --- looking back --------------------------------------------------------------------------------
+
+
+async def titles(store: SqliteStore) -> list[str]:
+    return [each.title for each in await store.conversations(**ANNA)]
+
+
+async def kept(tmp_path: Path, *names: str) -> None:
+    """Conversations that were closed, the first one oldest."""
+    store = sqlite_store(tmp_path)
+    for number, name in enumerate(names):
+        await store.open(name, **ANNA)
+        await store.append(name, [StoredMessage("user", name, float(number))])
+    await store.aclose()
+
+
+async def test_looking_back_writes_nothing(tmp_path: Path) -> None:
+    await kept(tmp_path, "a", "b")
+    folder = tmp_path / "sessions"
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    store = sqlite_store(tmp_path)
+    assert await titles(store) == ["b", "a"]
+    record = await store.read("a")
+    assert record is not None
+    assert [message.content for message in record.messages] == ["a"]
+    assert open_files(store) == []
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    await store.aclose()
+
+
+async def test_what_is_open_is_looked_at_where_it_is(tmp_path: Path) -> None:
+    await kept(tmp_path, "a", "b")
+    store = sqlite_store(tmp_path)
+    await store.open("a", **ANNA)
+    await store.append("a", [StoredMessage("user", "more", 9.0)])
+    assert file_of(tmp_path, "a").with_name("a.sqlite3-wal").exists()
+    assert await titles(store) == ["a", "b"]
+    record = await store.read("a")
+    assert record is not None
+    assert [message.content for message in record.messages] == ["a", "more"]
+    await store.append("a", [StoredMessage("user", "and more", 10.0)])
+    await store.aclose()
+
+
+async def test_what_a_crash_has_left_is_looked_at_too(tmp_path: Path) -> None:
+    await kept(tmp_path, "s")
+    path = file_of(tmp_path, "s")
+    await trio.run_process([sys.executable, "-c", KILLED_INSIDE, str(path)], check=False)
+    assert path.with_name("s.sqlite3-wal").exists()
+    store = sqlite_store(tmp_path)
+    assert await titles(store) == ["s"]
+    await store.aclose()
+
+
+async def test_a_damaged_file_is_left_out_of_the_list(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await kept(tmp_path, "a", "b", "c")
+    file_of(tmp_path, "b").write_bytes(b"these are not the bytes you want\n" * 500)
+    (tmp_path / "sessions" / "notes.txt").write_text("no conversation")
+    store = sqlite_store(tmp_path)
+    assert await titles(store) == ["c", "a"]
+    assert "b.sqlite3 is damaged" in capsys.readouterr().out
+    with pytest.raises(StoreError, match="damaged"):
+        await store.read("b")
+    assert await store.delete("b")  # whoever wants to be rid of it can
+    assert await store.read("b") is None
+    await store.aclose()
+
+
+async def test_a_deleted_conversation_leaves_no_file(tmp_path: Path) -> None:
+    await kept(tmp_path, "a", "b")
+    for opened in (True, False):
+        store = sqlite_store(tmp_path)
+        if opened:
+            await store.open("a", **ANNA)
+        assert await store.delete("a" if opened else "b")
+        assert await store.latest(**ANNA) in {"b", None}
+        await store.aclose()
+    assert below(tmp_path / "sessions", "*") == {"latest"}
+    assert below(tmp_path / "sessions" / "latest", "*") == set()
+
+
+async def test_whose_a_file_is_is_looked_up_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await kept(tmp_path, *(f"s{number}" for number in range(60)))
+    store = sqlite_store(tmp_path)
+    assert await store.conversations(character="小天", client="bob") == ()
+    looked_at: list[Path] = []
+    reading = store._files.reading
+
+    def noted(path: Path) -> contextlib.AbstractContextManager[sqlite3.Connection]:
+        looked_at.append(path)
+        return reading(path)
+
+    monkeypatch.setattr(store._files, "reading", noted)
+    assert await store.conversations(character="小天", client="bob") == ()
+    assert looked_at == []
+    assert len(await store.conversations(**ANNA)) == 50
+    assert len(looked_at) == 60
+    await store.aclose()
+
+
+async def test_only_the_files_written_last_are_looked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await kept(tmp_path, "a", "b", "c")
+    for number, name in enumerate("cab"):
+        os.utime(file_of(tmp_path, name), (number, number))
+    monkeypatch.setattr("voicecore.store.sqlite.MAX_LOOKED_THROUGH", 2)
+    store = sqlite_store(tmp_path)
+    assert await titles(store) == ["b", "a"]
+    await store.aclose()
+
+
+async def test_without_a_folder_there_is_nothing_to_look_back_at(tmp_path: Path) -> None:
+    store = sqlite_store(tmp_path / "none")
+    assert await store.conversations(**ANNA) == ()
+    assert await store.read("a") is None
+    assert not await store.delete("a")
+    assert not (tmp_path / "none").exists()
     await store.aclose()

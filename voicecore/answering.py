@@ -24,6 +24,7 @@ from voicecore.mind.turn import Turn
 from voicecore.mouth.phrase import Phrase, Phraser
 from voicecore.mouth.speak import phrase, upsample
 from voicecore.mouth.synthesize import PhraseSound, synthesize
+from voicecore.mouth.words import WordMarks
 from voicecore.presence import Guest
 from voicecore.tools.tasks import Caller, Result
 from voicecore.tools.tool import Tool
@@ -164,7 +165,12 @@ class Answering:
                 turn,
             )  # fmt: skip
             nursery.start_soon(
-                partial(upsample, chunk_ms=self.guest.wire.chunk_ms, voice=voice or tts.model),
+                partial(
+                    upsample,
+                    chunk_ms=self.guest.wire.chunk_ms,
+                    voice=voice or tts.model,
+                    marks=WordMarks() if self.guest.wire.shown.words else None,
+                ),
                 sound_out,
                 self.outbox.put_paced,
                 turn,

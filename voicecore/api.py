@@ -1,46 +1,113 @@
-"""Plain HTTP: how the host is, what it measures, and whom it lets people talk to."""
+"""Plain HTTP: the page, how the host is, what it measures, and whom it lets people talk to."""
 
 from __future__ import annotations
 
 import ipaddress
 import json
 import socket
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import attrs
+import trio
 
 from voicecore import __version__
+from voicecore.conversations import PATH, answer_conversations
 from voicecore.errors import ConfigError
 from voicecore.host import Host
 from voicecore.http import Head, json_response, response
+from voicecore.page import HEADERS, PREFIX, Page, matches
 from voicecore.reload import reload, switch_active
 
 METHODS = {
+    "/": ("GET",),
     "/healthz": ("GET",),
     "/metrics": ("GET",),
     "/api/characters": ("GET",),
     "/api/characters/current": ("GET", "POST"),
+    PATH: ("GET",),
     "/api/reload": ("POST",),
 }
 
+OPEN_TO_ANY_NAME = frozenset({"/healthz", "/metrics"})
+"""Asked for by programs that watch the host, under whatever name they know it."""
 
-async def answer(host: Host, head: Head, body: bytes) -> bytes:
-    """Answer one request."""
-    allowed = METHODS.get(head.path)
-    method = "GET" if head.method == "HEAD" else head.method
-    if allowed is None:
-        paths = ", ".join(METHODS)
-        return _error(404, f"There is nothing at {head.path}. Try {paths}, or a WebSocket.")
-    if method not in allowed:
-        return _error(405, f"{head.method} is not allowed; use {' or '.join(allowed)}.")
-    if method == "POST":
+MAX_SHOWN_NAME = 80
+"""Characters of a foreign name that an error repeats."""
+
+PAGE = Page()
+
+
+async def answer(host: Host, head: Head, body: bytes, address: str) -> bytes:
+    """Answer one request, which came from this address."""
+    if (refused := _refused(host, head)) is not None:
+        return _error(*refused)
+    if head.method == "POST":
         return await _post(host, head, body)
-    content = _get(host, head.path)
+    if _is_of_the_page(head):
+        return await _page(head)
+    if _is_of_the_past(head):
+        return await answer_conversations(host, head, address)
+    return _tell(host, head)
+
+
+def _is_of_the_page(head: Head) -> bool:
+    return head.path == "/" or head.path.startswith(PREFIX)
+
+
+def _is_of_the_past(head: Head) -> bool:
+    return head.path == PATH or head.path.startswith(f"{PATH}/")
+
+
+def _methods(head: Head) -> Sequence[str]:
+    if _is_of_the_page(head):
+        return ("GET",)
+    if head.path.startswith(f"{PATH}/"):
+        return ("GET", "DELETE")
+    return METHODS.get(head.path, ())
+
+
+def _refused(host: Host, head: Head) -> tuple[int, str] | None:
+    """The status and the words for a request that is not answered, or None."""
+    allowed = _methods(head)
+    if not allowed:
+        return 404, _nothing(head)
+    if head.path not in OPEN_TO_ANY_NAME and (refusal := _misnamed(host, head)):
+        return 421, refusal
+    if ("GET" if head.method == "HEAD" else head.method) not in allowed:
+        return 405, f"{head.method} is not allowed; use {' or '.join(allowed)}."
+    if head.method not in {"GET", "HEAD"} and (refusal := _foreign(host, head)):
+        return 403, refusal
+    return None
+
+
+def _nothing(head: Head) -> str:
+    return f"There is nothing at {head.path}. Try {', '.join(METHODS)}, or a WebSocket."
+
+
+def _tell(host: Host, head: Head) -> bytes:
+    head_only = head.method == "HEAD"
     if head.path == "/metrics":
         text = "text/plain; version=0.0.4; charset=utf-8"
-        return response(200, _metrics(host), text, head_only=head.method == "HEAD")
+        return response(200, _metrics(host), text, head_only=head_only)
+    content = _get(host, head.path)
     status = 503 if head.path == "/healthz" and content["status"] != "ready" else 200
-    return json_response(status, content, head_only=head.method == "HEAD")
+    return json_response(status, content, head_only=head_only)
+
+
+async def _page(head: Head) -> bytes:
+    file = await trio.to_thread.run_sync(PAGE.file, head.path)
+    if file is None:
+        return _error(404, _nothing(head))
+    known = matches(head.header("if-none-match"), file.etag)
+    return response(
+        304 if known else 200,
+        file.body,
+        file.content_type,
+        (("ETag", file.etag), *HEADERS),
+        caching="no-cache",
+        head_only=known or head.method == "HEAD",
+    )
 
 
 def _error(status: int, text: str) -> bytes:
@@ -53,7 +120,12 @@ def _get(host: Host, path: str) -> dict[str, object]:
     names = sorted({"default", *host.config.characters})
     if path == "/api/characters/current":
         return {"name": host.active}
-    return {"current": host.active, "characters": [{"name": name} for name in names]}
+    return {"current": host.active, "characters": [_character(host, name) for name in names]}
+
+
+def _character(host: Host, name: str) -> dict[str, object]:
+    greets = bool(host.character(name).greeting)
+    return {"name": name, "language": host.language(name), "greeting": greets}
 
 
 def _metrics(host: Host) -> bytes:
@@ -76,8 +148,6 @@ def _health(host: Host) -> dict[str, object]:
 
 
 async def _post(host: Host, head: Head, body: bytes) -> bytes:
-    if refusal := _foreign(host, head):
-        return _error(403, refusal)
     if head.path == "/api/reload":
         return await _reload(host)
     try:
@@ -106,7 +176,10 @@ def _foreign(host: Host, head: Head) -> str:
     origin = head.header("origin")
     if origin and not origin_allowed(host, head):
         return f"Pages of {origin} may not change this host."
-    if head.header("content-type").partition(";")[0].strip() != "application/json":
+    if (
+        head.method == "POST"
+        and head.header("content-type").partition(";")[0].strip() != "application/json"
+    ):
         return "Send Content-Type: application/json. (Other pages cannot do so unasked.)"
     return ""
 
@@ -119,11 +192,28 @@ def origin_allowed(host: Host, head: Head) -> bool:
     origin, server = head.header("origin"), host.config.server
     try:
         own = urlsplit(origin).netloc == head.header("host")
-        name = urlsplit(f"//{head.header('host')}").hostname or ""
     except ValueError:
         return False
-    mine = own and (_is_own_name(name) or name in server.allowed_hosts)
+    mine = own and not _misnamed(host, head)
     return mine or "*" in server.allowed_origins or origin in server.allowed_origins
+
+
+def _misnamed(host: Host, head: Head) -> str:
+    """Why the name under which the host is asked is not to be trusted, or nothing.
+
+    What a page may read here, one of a name that points here (DNS rebinding) may not.
+    """
+    asked = head.header("host")
+    try:
+        name = urlsplit(f"//{asked}").hostname or ""
+    except ValueError:
+        name = ""
+    if name and (_is_own_name(name) or name in host.config.server.allowed_hosts):
+        return ""
+    return (
+        f"This host does not go by the name {asked[:MAX_SHOWN_NAME]!r}. Open it under its "
+        "address, or have its owner add the name to server.allowed_hosts."
+    )
 
 
 def _is_own_name(name: str) -> bool:

@@ -41,6 +41,10 @@ from voicecore.wire.outbox import Outbox
 
 log = structlog.get_logger()
 
+UNKNOWN_CONVERSATION = (
+    "There is no such conversation of yours with this character; start without a session_id."
+)
+
 
 @attrs.define(eq=False)
 class Effects:
@@ -198,13 +202,19 @@ class Effects:
         await flush.done.wait()
 
     async def open(self, action: Open) -> None:
-        """Load the conversation, and wait for the engines; then say so."""
+        """Wait for the engines and load the conversation; then say so.
+
+        In this order: what is loaded and not open yet might be deleted.
+        """
         store, guest = self.host.store, self.guest
         me = {"character": guest.character, "client": guest.key}
         wanted = action.session_id
+        await self.host.room.warm()
         await self.stored()
         await self.host.presence.settled(self.seat)
         try:
+            if action.own and wanted is not None:
+                await self._refuse_if_foreign(wanted)
             continued = await store.latest(**me) if wanted is None and action.latest else None
             for other in self.host.presence.of_conversation(wanted or continued):
                 await other.stored()
@@ -219,9 +229,14 @@ class Effects:
         except (ClientError, StoreError) as error:
             await self.inbox.send(OpenFailed(error.code, str(error), action.number))
             return
-        await self.host.room.warm()
         log.info("conversation opened", session=record.id, new=created)
         await self.inbox.send(Opened(record, action.number))
+
+    async def _refuse_if_foreign(self, session_id: str) -> None:
+        """Raise ClientError unless it is a conversation of this character and client."""
+        known = await self.host.store.read(session_id)
+        if known is None or not known.is_of(self.guest.character, self.guest.key):
+            raise ClientError(UNKNOWN_CONVERSATION, "UNKNOWN_CONVERSATION")
 
     async def listen(self) -> None:
         """The ears: frames and recordings to words."""

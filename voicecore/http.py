@@ -7,7 +7,8 @@ with every byte that was read, as if nobody had looked.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qs
 
 import attrs
 import h11
@@ -37,6 +38,11 @@ class Head:
     """Names in lower case."""
     raw: bytes
     """Everything that was read, for handing on."""
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """What the query says, decoded; of a name that comes twice, the first."""
+        return {name: values[0] for name, values in parse_qs(self.query).items()}
 
     def header(self, name: str) -> str:
         return next((value for key, value in self.headers if key == name), "")
@@ -107,15 +113,25 @@ def response(
     content_type: str,
     headers: Sequence[tuple[str, str]] = (),
     *,
+    caching: str = "no-store",
     head_only: bool = False,
 ) -> bytes:
-    """Write a complete answer, after which the connection is closed."""
+    """Write a complete answer, after which the connection is closed.
+
+    Args:
+        status: an HTTP status; 304 goes with ``head_only``.
+        body: of the answer.
+        content_type: of the body.
+        headers: more of them.
+        caching: the answer's ``Cache-Control``.
+        head_only: leave out the body, of which the head still tells the length.
+    """
     connection = h11.Connection(h11.SERVER)
     all_headers = [
         ("Content-Type", content_type),
         ("Content-Length", str(len(body))),
         ("Connection", "close"),
-        ("Cache-Control", "no-store"),
+        ("Cache-Control", caching),
         ("X-Content-Type-Options", "nosniff"),
         *headers,
     ]

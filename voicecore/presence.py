@@ -6,7 +6,7 @@ All of it is synchronous. A session takes a seat when it begins and leaves it wh
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 import attrs
 import trio
@@ -21,8 +21,25 @@ SUPERSEDED = Problem(
 )
 MAX_KEPT_NEWS = 16
 """Notifications kept for a client that is away; the oldest go first."""
+MAX_NAME_CHARS = 128
+"""Of the name a client gives itself; the rest does not count."""
 MAX_AWAY = 1_000
 """Clients that are away and have news waiting; those that left first are forgotten first."""
+
+
+def client_key(protocol: str, parameters: Mapping[str, str], address: str) -> str:
+    """The same for every connection of one client on one protocol.
+
+    A client that gives no name is its address; nobody can take that for a name.
+
+    Args:
+        protocol: what it speaks.
+        parameters: of the URL it asked for; ``client`` is its name.
+        address: where it connects from.
+    """
+    name = parameters.get("client")
+    who = f"address:{address}" if name is None else f"name:{name[:MAX_NAME_CHARS]}"
+    return f"{protocol}:{who}"
 
 
 @attrs.define(eq=False)
@@ -32,19 +49,8 @@ class Guest:
     wire: Wire
     character: str
     """Another may be chosen while connected."""
-    name: str | None
-    """What the client calls itself."""
-    address: str
-    """Where it connects from."""
-
-    @property
-    def key(self) -> str:
-        """The same for every connection of this client on this protocol.
-
-        A client that gives no name is its address; nobody can take that for a name.
-        """
-        who = f"address:{self.address}" if self.name is None else f"name:{self.name}"
-        return f"{self.wire.name}:{who}"
+    key: str
+    """Which client it is: see `client_key`."""
 
 
 @attrs.frozen(eq=False)
@@ -147,6 +153,10 @@ class Presence:
         """The other sessions of the same conversation."""
         mine = seat.conversation()  # None before one is open
         return [other for other in self.of_conversation(mine) if other is not seat]
+
+    def is_live(self, session_id: str) -> bool:
+        """Whether a conversation goes on, or what was said in it is still being stored."""
+        return any(seat.conversation() == session_id for seat in [*self._seats, *self._leaving])
 
     def of_conversation(self, session_id: str | None) -> list[Seat]:
         if session_id is None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import get_args
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 import attrs
 import structlog
@@ -21,19 +21,18 @@ from voicecore.errors import ClientTooSlow, ConfigError
 from voicecore.events import CharacterSwitched
 from voicecore.host import Host
 from voicecore.http import BadRequest, Head, json_response, read_body, read_head
-from voicecore.presence import Guest
+from voicecore.presence import Guest, client_key
 from voicecore.reception import Closing
 from voicecore.session import run_session
 from voicecore.wire.cortex import Cortex
 from voicecore.wire.neko import Dialect, Neko
+from voicecore.wire.protocol import Shown
 from voicecore.wire.socket import RECEIVE_BYTES, Intake, Socket
 
 log = structlog.get_logger()
 
 GOODBYE_S = 2.0
 """For the closing handshake. A peer that never answers it would hold its task for a minute."""
-MAX_NAME_CHARS = 128
-"""Of the name a client gives itself; the rest does not count."""
 
 
 @attrs.frozen
@@ -143,7 +142,7 @@ async def _answer_or_converse(host: Host, stream: trio.abc.HalfCloseableStream) 
         if head.is_upgrade:
             await _websocket(host, stream, head)
         else:
-            await _try_send(stream, await answer(host, head, body))
+            await _try_send(stream, await answer(host, head, body, _peer(stream)))
 
 
 async def _try_send(stream: trio.abc.SendStream, data: bytes) -> None:
@@ -215,30 +214,29 @@ def _full(host: Host, address: str) -> str:
 
 
 def _guest(host: Host, head: Head, address: str) -> Guest | None:
-    query = parse_qs(head.query)
-    name = query["client"][0][:MAX_NAME_CHARS] if "client" in query else None
-    timelines = query.get("timeline") == ["1"]
-    config = host.config
+    config, query = host.config, head.parameters
+    shown = Shown.asked(query)
     if head.path == "/ws":
         cortex = Cortex(
-            timelines=timelines,
+            shown=shown,
             max_files=config.eyes.max_files,
             max_file_bytes=config.eyes.max_file_bytes,
         )
-        return Guest(cortex, host.active, name, address)
+        return Guest(cortex, host.active, client_key(cortex.name, query, address))
     if not head.path.startswith("/ws/"):
         return None
     neko = Neko(
         chunk_ms=config.mouth.chunk_ms,
-        timelines=timelines,
+        shown=shown,
         dialect=_dialect(query, config.server.dialect),
         max_picture_bytes=config.eyes.max_picture_bytes,
     )
-    return Guest(neko, unquote(head.path.removeprefix("/ws/")), name, address)
+    character = unquote(head.path.removeprefix("/ws/"))
+    return Guest(neko, character, client_key(neko.name, query, address))
 
 
-def _dialect(query: Mapping[str, Sequence[str]], default: Dialect) -> Dialect:
-    asked = query.get("dialect", [default])[0]
+def _dialect(query: Mapping[str, str], default: Dialect) -> Dialect:
+    asked = query.get("dialect", default)
     return next((known for known in get_args(Dialect) if known == asked), default)
 
 

@@ -167,6 +167,7 @@ def _surroundings(host: Host, guest: Guest, outbox: Outbox) -> Surroundings:
         max_turn_chars=host.config.ears.max_turn_chars,
         max_text_chars=host.config.server.max_text_chars,
         max_messages=host.config.llm.max_history_messages,
+        partials=guest.wire.shown.partials,
         knows=host.knows,
         character=lambda: guest.character,
         greeting=lambda: host.character(guest.character).greeting,

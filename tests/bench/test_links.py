@@ -25,6 +25,7 @@ from voicecore.bench.tape import (
 from voicecore.errors import VoicecoreError
 from voicecore.wire.cortex import Cortex
 from voicecore.wire.neko_events import NekoEvents
+from voicecore.wire.protocol import Shown
 
 SOUND: Samples = np.arange(-480, 480, dtype=np.int16)
 SPANS = (events.Span("voice", "tts:x", 1.0, 1.5),)
@@ -45,7 +46,7 @@ def kinds(found: list[Event]) -> list[type]:
 
 
 def test_neko_reads_what_the_host_writes() -> None:
-    host = NekoEvents(native=False, timelines=True)
+    host = NekoEvents(native=False, shown=Shown(timelines=True))
     told: list[events.Event] = [
         *TOLD, events.ReplyTextComplete("t"), events.Activity("t"), events.Activity(None),
     ]  # fmt: skip
@@ -59,9 +60,9 @@ def test_neko_reads_what_the_host_writes() -> None:
 
 
 def test_neko_reads_the_session_and_its_troubles() -> None:
-    host = NekoEvents(native=False, timelines=False)
+    host = NekoEvents(native=False)
     told: list[events.Event] = [
-        events.Started("audio"),
+        events.Started("audio", "s1"),
         events.StartFailed("audio"),
         events.Problem("X", "Why."),
     ]
@@ -72,7 +73,7 @@ def test_neko_reads_the_session_and_its_troubles() -> None:
 
 
 def test_cortex_reads_what_the_host_writes() -> None:
-    host = Cortex(timelines=True)
+    host = Cortex(shown=Shown(timelines=True))
     done = events.TurnDone("t", "Hi.", 1, 1, 0.0, 10.0, "m")
     told: list[events.Event] = [events.Connected(), *TOLD, done, events.Problem("X", "Why.")]
     found = read(CortexLink(), [message for event in told for message in host.encode(event)])

@@ -86,6 +86,7 @@ _ROWS = (
     Row("N1.2-start-at-once", "it waits for nothing that is busy with somebody else"),
     Row("N1.2-start-new", "`new_session: true` begins a fresh conversation"),
     Row("N1.2-start-again", "`new_session: false` continues the last one"),
+    Row("N1.2-start-id", "`session_id` continues that one, if it is the client's own"),
     Row("N1.2-start-starting", "a second start while one is starting changes nothing"),
     Row("N1.2-start-active", "a start while active cancels the old turn first"),
     Row("N1.2-start-bad", "a bad `input_type` is the status `INVALID_INPUT_TYPE`", MODELS),
@@ -127,6 +128,8 @@ _ROWS = (
     Row("N1.3-agent-status", "`agent_status_update` on connecting", MODELS),
     Row("N1.3-agent-status-changes", "and at each change: a number, or a list in `native`"),
     Row("N1.3-pong", "one `pong` for each `ping`, and nothing else"),
+    Row("N1.3-partials", "with `partials=1`, `user_partial` while the person speaks"),
+    Row("N1.3-words", "with `words=1`, `speech_words` before the sound they are in"),
     Row("N1.3-one-socket", "a newer socket wins; the older is told and closed", MODELS),
     # --- N.E.K.O. 1.4 ---
     Row("N1.4-interruption", "an interruption is told when the person starts, not when they stop"),

@@ -22,14 +22,17 @@ _TOLD: dict[str, Shape] = {
 _NEKO: dict[str, Shape] = {
     **_TOLD,
     "session_preparing": {"input_mode": str},
-    "session_started": {"input_mode": str},
+    "session_started": {"input_mode": str, "session_id": str},
     "session_failed": {"input_mode": str},
     "status": {"message": str},
     "user_activity": {"interrupted_speech_id": MAYBE_TEXT},
     "user_transcript": {"text": str},
+    "user_partial": {"text": str},
+    "speech_words": {"turn_id": str, "speech_id": str, "words": list},
     "system": {"data": str},
     "catgirl_switched": {"new_catgirl": str, "old_catgirl": str},
     "reload_page": {"message": str},
+    "timeline": {"turn_id": str, "spans": list},
     "avatar_interaction_ack": {
         "interaction_id": str, "accepted": bool, "reason": str, "turn_id": MAYBE_TEXT,
     },
@@ -64,6 +67,8 @@ CORTEX: dict[str, Shape] = {
     "error": {"error": str},
 }  # fmt: skip
 
+_WORD: Shape = {"text": str, "start_ms": NUMBER, "end_ms": NUMBER, "from": int, "to": int}
+
 _VOICE_STATES: tuple[Shape, ...] = ({"enabled": bool}, {"speaking": bool})
 
 EMOTIONS = {"happy", "sad", "angry", "surprised", "neutral"}
@@ -96,6 +101,8 @@ def _odd_content(message: Mapping[str, Any]) -> bool:
     match message["type"]:
         case "emotion":
             return message["emotion"] not in EMOTIONS
+        case "speech_words":
+            return not all(_fits(word, _WORD) for word in message["words"])
         case "agent_task_update":
             return not _is_task(message["task"])
         case "agent_status_update":

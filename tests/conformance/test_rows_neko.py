@@ -9,6 +9,7 @@ import sqlite3
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from unittest.mock import ANY
 from urllib.parse import quote
 
 import attrs
@@ -37,11 +38,11 @@ from tests.conformance.place import (
     to_base64,
 )
 from tests.conformance.shapes import EMOTIONS
-from tests.harness import PLAIN, Fakes
+from tests.harness import PLAIN, Fakes, telling_tts
 from voicecore.audio import EAR_HZ, MOUTH_HZ, Samples, encode_s16le
 from voicecore.config import CharacterConfig, Config, EyesConfig, ServerConfig
-from voicecore.engines.fake import fake_stt
-from voicecore.engines.interface import Urgency
+from voicecore.engines.fake import FakeEngine, fake_stt
+from voicecore.engines.interface import Transcript, Urgency, Utterance
 from voicecore.errors import EngineError, StoreError
 from voicecore.store import MemoryStore
 from voicecore.tools.tool import Tool, ToolContext, ToolError
@@ -246,7 +247,7 @@ def test_a_start_is_told_with_its_mode(place: Place, dialect: str) -> None:
         told = [m for m in client.start("text") if m["type"].startswith("session_")]
         assert told == [
             {"type": "session_preparing", "input_mode": "text"},
-            {"type": "session_started", "input_mode": "text"},
+            {"type": "session_started", "input_mode": "text", "session_id": ANY},
         ]
 
 
@@ -363,6 +364,29 @@ def test_a_start_continues_the_last_conversation(open_host: Opener) -> None:
         client.start()
         client.ask("fourth")
         assert last_prompt(place) == ["fourth"]
+
+
+@row("N1.2-start-id")
+@dialects
+def test_a_start_continues_the_conversation_it_names(open_host: Opener, dialect: str) -> None:
+    place = open_host("One.", "Two.", "Three.")
+    with place.connect(as_client="anna", dialect=dialect) as client:
+        told = client.start()
+        first = only(told, "session_started")[0]["session_id"]
+        client.ask("first")
+        client.listen()
+        client.start(new=True)
+        client.ask("second")
+        client.listen()
+        client.send(action="start_session", session_id=first)
+        assert client.next("session_started")["session_id"] == first
+        client.ask("third")
+        assert last_prompt(place) == ["first", "One.", "third"]
+        client.listen()
+    with place.connect(as_client="berta", dialect=dialect) as client:
+        client.send(action="start_session", session_id=first)
+        told = client.until("session_failed")
+        assert [status_code(m) for m in only(told, "status")] == ["UNKNOWN_CONVERSATION"]
 
 
 @row("N1.2-start-starting")
@@ -979,6 +1003,55 @@ def test_there_is_one_pong_for_each_ping(open_host: Opener) -> None:
         assert [m for m in client.listen() if m["type"] != "agent_status_update"] == [
             {"type": "pong"}
         ] * 20
+
+
+def hears_parts() -> Fakes:
+    def script(utterance: Utterance) -> Iterator[tuple[float, Transcript]]:
+        part = utterance.urgency is Urgency.PARTIAL
+        yield 0.01, Transcript("what is the" if part else "What is the time?", confidence=0.9)
+
+    return attrs.evolve(quick("Noon."), stt=FakeEngine("stt", script))
+
+
+@row("N1.3-partials")
+@dialects
+def test_words_are_shown_while_the_person_speaks(open_host: Opener, dialect: str) -> None:
+    place = open_host(fakes=hears_parts())
+    with place.connect(dialect=dialect, partials="1") as client:
+        client.start()
+        client.microphone(speech(1.2))
+        told = [m for m in client.until("user_transcript") if m["type"].startswith("user_")]
+        assert kinds(told) == ["user_activity", "user_partial", "user_transcript"]
+        assert only(told, "user_partial")[0]["text"] == "what is"  # the last word may be cut
+    with place.connect(dialect=dialect) as client:
+        client.start()
+        client.microphone(speech(1.2))
+        assert not only(client.until("user_transcript"), "user_partial")
+
+
+@row("N1.3-words")
+@dialects
+def test_words_are_told_before_they_are_said(open_host: Opener, dialect: str) -> None:
+    fakes = attrs.evolve(quick(*["It is 25 degrees. Enjoy it!"] * 2), tts=telling_tts())
+    place = open_host(fakes=fakes)
+    with place.connect(dialect=dialect, words="1", timeline="1") as client:
+        client.start()
+        client.type_text("how warm is it?")
+        told = client.until("timeline")
+    text, sent, words = "", 0, []
+    for message in told:
+        text += text_of([message])
+        sent += len(sound_of([message]))
+        if message["type"] == "speech_words":
+            assert message["speech_id"] == message["turn_id"] == told[-1]["turn_id"]
+            assert all(word["start_ms"] >= sent / 48 for word in message["words"])
+            words += [text[word["from"] : word["to"]] for word in message["words"]]
+    assert words == ["It", "is", "25", "degrees.", "Enjoy", "it!"]
+    with place.connect(dialect=dialect) as client:
+        client.start()
+        client.type_text("how warm is it?")
+        client.until("audio_chunk" if dialect == "native" else "audio")
+        assert not only(client.received, "speech_words")
 
 
 @row("N1.3-one-socket")

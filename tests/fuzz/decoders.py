@@ -137,7 +137,7 @@ def _told(command: Command) -> list[Event]:
         case events.SelectAgent(name):
             told = [events.CharacterSelected(name)]
         case events.Start(mode):
-            told = [events.Preparing(mode), events.Started(mode)]
+            told = [events.Preparing(mode), events.Started(mode, "s1")]
         case events.Sound(pcm):
             told = [events.ReplySound("t", pcm)]
     return told

@@ -313,11 +313,14 @@ def visits(draw: st.DrawFn) -> Visit:
 _PATHS = [
     "/healthz", "/metrics", "/api/characters", "/api/characters/current", "/api/reload", "/", "*",
     "/ws", "/ws/default", "/ws/%ff%00", "/ws/\xff", "http://[", "//", "/ws?client=%ff&dialect=x",
+    "/page/app.js", "/page/../app.js", "/page/%ff", "/api/conversations?character=%ff&client=me",
+    "/api/conversations/%00?character=default", "/api/conversations/", "/api/conversations?=&&;",
 ]  # fmt: skip
 _HEADERS = [
     "Content-Type: application/json", "Content-Length: 19", "Content-Length: 9999999",
     "Content-Length: 0", "Content-Length: \xb2", "Transfer-Encoding: chunked", "Origin: http://[",
-    "Origin: http://h", "Origin: http://evil.example", "Upgrade: websocket", "Connection: Upgrade",
+    "Origin: http://localhost", "Origin: http://evil.example", "If-None-Match: *",
+    "Upgrade: websocket", "Connection: Upgrade",
     "Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8", "Expect: 100-continue", "Host: h",
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Key: x", "X: \xff\x80",
     "Sec-WebSocket-Extensions: permessage-deflate", "Sec-WebSocket-Protocol: a, b",
@@ -335,10 +338,14 @@ _BODIES = [
 @st.composite
 def requests(draw: st.DrawFn) -> Request:
     """A head of parts that are each real, or bytes that are not."""
-    method = draw(_mostly(st.sampled_from(["GET", "POST"]), st.sampled_from(["HEAD", "PUT", "é"])))
+    method = draw(
+        _mostly(st.sampled_from(["GET", "POST"]), st.sampled_from(["HEAD", "DELETE", "é"]))
+    )
     base = draw(st.sampled_from([[], _SWITCH, _UPGRADE]))
     more = draw(_mostly(st.just([]), st.lists(st.sampled_from(_HEADERS), max_size=3)))
-    lines = [f"{method} {draw(st.sampled_from(_PATHS))} HTTP/1.1", "Host: h", *base, *more, "", ""]
+    host = draw(_mostly(st.just("localhost"), st.sampled_from(["h", "[", ""])))
+    asked = f"{method} {draw(st.sampled_from(_PATHS))} HTTP/1.1"
+    lines = [asked, f"Host: {host}", *base, *more, "", ""]
     built = "\r\n".join(lines) + draw(st.sampled_from(_BODIES))
     data = draw(_mostly(st.just(built.encode("latin-1")), st.binary(max_size=80)))
     cuts = draw(st.lists(st.integers(0, len(data)), max_size=3).map(sorted))

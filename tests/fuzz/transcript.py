@@ -17,11 +17,13 @@ _AGENT = {
 }
 _NEKO_BOTH = _AGENT | {
     "session_preparing": {"input_mode"},
-    "session_started": {"input_mode"},
+    "session_started": {"input_mode", "session_id"},
     "session_failed": {"input_mode"},
     "status": {"message"},
     "user_activity": {"interrupted_speech_id"},
     "user_transcript": {"text"},
+    "user_partial": {"text"},
+    "speech_words": {"turn_id", "speech_id", "words"},
     "system": {"data"},
     "catgirl_switched": {"new_catgirl", "old_catgirl"},
     "reload_page": {"message"},

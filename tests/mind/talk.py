@@ -26,7 +26,13 @@ from voicecore.store import SessionRecord, StoredMessage
 class Talk:
     """A conversation under test: feeds, collects, and keeps the played time."""
 
-    def __init__(self, *, waits_for_start: bool = True, max_turn_chars: int = 8_000) -> None:
+    def __init__(
+        self,
+        *,
+        waits_for_start: bool = True,
+        max_turn_chars: int = 8_000,
+        partials: bool = False,
+    ) -> None:
         self.played_ms = 0.0
         self.opening = 0
         self.greeting = ""
@@ -41,6 +47,7 @@ class Talk:
                 new_turn_id=lambda: f"t{next(ids)}",
                 max_turn_chars=max_turn_chars,
                 max_text_chars=1_000,
+                partials=partials,
                 knows=lambda name: name == "robin",
                 greeting=lambda: self.greeting,
                 backchannel=lambda text: text in self.backchannels,

@@ -59,7 +59,7 @@ def test_start_prepares_opens_listens_and_says_so() -> None:
     assert opened == [
         Emit(events.ConversationOpened("s1", "default")),
         Listen(),
-        Emit(events.Started("audio")),
+        Emit(events.Started("audio", "s1")),
     ]
 
 
@@ -72,7 +72,7 @@ def test_a_second_start_while_one_is_starting_changes_nothing() -> None:
     talk(events.Start("audio"))
     assert problems(second := talk(events.Start("text"))) == ["SESSION_STARTING"]
     assert len(second) == 1
-    assert Emit(events.Started("audio")) in talk.open()
+    assert Emit(events.Started("audio", "s1")) in talk.open()
 
 
 def test_a_start_while_active_cuts_the_turn_first_and_starts_anew() -> None:

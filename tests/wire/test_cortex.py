@@ -16,12 +16,13 @@ from voicecore import events
 from voicecore.audio import MOUTH_HZ, Pcm
 from voicecore.events import Attachment, Command, Event, Span, Task
 from voicecore.wire.cortex import PART_BYTES, Cortex
+from voicecore.wire.protocol import Shown
 
 FILE = {"filename": "a.txt", "mimeType": "text/plain", "data": "aGk="}
 
 
 def cortex(**settings: Any) -> Cortex:
-    return Cortex(timelines=True, **settings)
+    return Cortex(shown=Shown(timelines=True), **settings)
 
 
 def decoded(message: dict[str, Any], **settings: Any) -> list[Command]:
@@ -240,7 +241,7 @@ WRITTEN: list[tuple[Event, dict[str, Any] | None]] = [
       "spans": [{"name": "voice", "owner": "tts:piper", "start_ms": 250.0, "end_ms": 500.0}]}),
     # What the other protocol tells.
     (events.Preparing("audio"), None),
-    (events.Started("audio"), None),
+    (events.Started("audio", "s1"), None),
     (events.StartFailed("audio"), None),
     (events.Paused(), None),
     (events.Activity("t1"), None),

@@ -64,6 +64,8 @@ def wrong(message: str | bytes | dict[str, Any], **settings: Any) -> str:
          events.Start("audio")),
         ({"action": "start_session", "input_type": "text", "new_session": True},
          events.Start("text", fresh=True)),
+        ({"action": "start_session", "session_id": "s1"}, events.Start("audio", session_id="s1")),
+        ({"action": "start_session", "session_id": None}, events.Start("audio")),
         ({"action": "start_session", "input_type": "screen"}, events.Start("screen")),
         ({"action": "start_session", "input_type": "camera"}, events.Start("camera")),
         (TEXT | {"data": "hi 小天"}, events.Typed("hi 小天", barge_in=True)),

@@ -6,6 +6,7 @@ import json
 import struct
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from voicecore import events
 from voicecore.audio import MOUTH_HZ, Pcm
 from voicecore.events import Event, Span, Task
 from voicecore.wire.neko import Neko
+from voicecore.wire.protocol import Shown
 
 SOUND = events.ReplySound("t1", Pcm(np.array([1, -1], np.int16), MOUTH_HZ))
 TASK = Task("k1", "weather", "running", 50, "asking")
@@ -29,7 +31,7 @@ NATIVE_TASK_JSON = TASK_JSON | {
 
 
 def neko(dialect: Any = "auto") -> Neko:
-    return Neko(chunk_ms=40, timelines=True, dialect=dialect)
+    return Neko(chunk_ms=40, shown=Shown(timelines=True), dialect=dialect)
 
 
 def encoded(wire: Neko, *found: Event) -> list[Any]:
@@ -116,9 +118,9 @@ def test_most_messages_are_the_same_in_both(
         (events.ReplyText("t1", "Hi "), [{"type": "text", "text": "Hi "}]),
         (SOUND, [{"type": "audio", "audio_data": "AQD//w=="}]),
         (
-            events.Started("audio"),
+            events.Started("audio", "s1"),
             [
-                {"type": "session_started", "input_mode": "audio"},
+                {"type": "session_started", "input_mode": "audio", "session_id": "s1"},
                 status("Session started successfully"),
             ],
         ),
@@ -158,9 +160,9 @@ def coded(code: str, message: str) -> dict[str, Any]:
         ),
         (SOUND, [{"type": "audio_chunk", "speech_id": "t1"}, b"\x01\x00\xff\xff"]),
         (
-            events.Started("audio"),
+            events.Started("audio", "s1"),
             [
-                {"type": "session_started", "input_mode": "audio"},
+                {"type": "session_started", "input_mode": "audio", "session_id": "s1"},
                 coded("SESSION_STARTED", "Session started successfully"),
             ],
         ),
@@ -198,8 +200,40 @@ def test_progress_stays_a_percentage_whatever_the_tool_says(told: float, sent: f
     assert message["task"]["progress"] == sent
 
 
-def test_timelines_are_sent_only_when_asked_for() -> None:
-    assert Neko(chunk_ms=40).encode(events.Timeline("t1", 0.0, ())) == []
+WORD = events.SpokenWord(0, "Hi.", 5.0, 20.0, 3, 6)
+
+
+def test_what_is_not_documented_is_sent_only_when_asked_for() -> None:
+    plain = Neko(chunk_ms=40, dialect="native")
+    assert plain.encode(events.Timeline("t1", 0.0, ())) == []
+    assert plain.encode(events.PartialWords("what is")) == []
+    assert len(plain.encode(attrs.evolve(SOUND, words=(WORD,)))) == 2
+
+
+@pytest.mark.parametrize("dialect", ["documented", "native"])
+def test_partials_and_words_are_the_same_in_both(dialect: Any) -> None:
+    wire = Neko(chunk_ms=40, shown=Shown(partials=True, words=True), dialect=dialect)
+    assert encoded(wire, events.PartialWords("what is")) == [
+        {"type": "user_partial", "text": "what is"}
+    ]
+    words, *sound = wire.encode(attrs.evolve(SOUND, words=(WORD,)))
+    assert json.loads(words) == {
+        "type": "speech_words", "turn_id": "t1", "speech_id": "t1",
+        "words": [{"text": "Hi.", "start_ms": 5.0, "end_ms": 20.0, "from": 3, "to": 6}],
+    }  # fmt: skip
+    assert sound == neko(dialect).encode(SOUND)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "shown"),
+    [
+        ({}, Shown()),
+        ({"timeline": "1", "words": "1", "partials": "1"}, Shown(True, True, True)),
+        ({"timeline": "0", "words": "true", "partials": ""}, Shown()),
+    ],
+)
+def test_what_is_shown_is_asked_for_on_the_url(parameters: dict[str, str], shown: Shown) -> None:
+    assert Shown.asked(parameters) == shown
 
 
 # --- which dialect ---

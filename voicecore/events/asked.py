@@ -31,6 +31,8 @@ class Start:
     mode: InputMode
     fresh: bool = False
     """True begins a new conversation; False continues the last one of this client."""
+    session_id: str | None = None
+    """Continues this conversation, which must be one of this client's."""
 
 
 @attrs.frozen

@@ -28,6 +28,8 @@ class Preparing:
 @attrs.frozen
 class Started:
     mode: InputMode
+    session_id: str
+    """The conversation's."""
 
 
 @attrs.frozen
@@ -80,6 +82,16 @@ class UserWords:
 
 
 @attrs.frozen
+class PartialWords:
+    """What was recognised while the person still speaks.
+
+    The next one, or `UserWords`, takes its place; an empty one says that it was nothing.
+    """
+
+    text: str
+
+
+@attrs.frozen
 class TurnStarted:
     turn: str
 
@@ -101,6 +113,23 @@ class PhraseStarted:
     voice: str
 
 
+@attrs.frozen
+class SpokenWord:
+    """A word of a reply, and when the voice says it."""
+
+    number: int
+    """Of the turn's spoken words, from 0."""
+    text: str
+    """As it is said."""
+    start_ms: float
+    """From the first sample of the sound that bears it; negative if it has begun before that."""
+    end_ms: float
+    begin: int
+    """Its place in the reply's text: the first character."""
+    end: int
+    """The one after the last."""
+
+
 @attrs.frozen(eq=False)
 class ReplySound:
     turn: str
@@ -108,6 +137,8 @@ class ReplySound:
     speech: str = ""
     """Names this stretch of the turn's sound, if it is not the first: a client throws away what
     still comes of one that was interrupted. Empty for the turn's own name."""
+    words: tuple[SpokenWord, ...] = ()
+    """Those that are said in it, if the client asked for them and the voice tells."""
 
 
 @attrs.frozen
@@ -275,6 +306,7 @@ Event: TypeAlias = (
     | ConversationOpened
     | Problem
     | Activity
+    | PartialWords
     | UserWords
     | TurnStarted
     | ReplyText

@@ -62,6 +62,8 @@ class Surroundings:
     """Who answers now."""
     greeting: Callable[[], str] = lambda: ""
     """What the character says first."""
+    partials: bool = False
+    """Whether the client is shown words while the person still speaks."""
     backchannel: Callable[[str], bool] = lambda _: False
     """Whether words are only a listener's signal ("mhm"), which asks nobody to stop."""
 

@@ -183,6 +183,8 @@ class Open:
     """`Opened` and `OpenFailed` bear it; only the newest counts."""
     latest: bool = False
     """With no id: continue this client's last conversation, if there is one."""
+    own: bool = False
+    """With an id: only if it is a conversation of this character and client."""
 
 
 @attrs.frozen

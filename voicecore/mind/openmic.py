@@ -22,9 +22,16 @@ from voicecore.mind.turn import Words
 class OpenMic:
     """What is being said, until it is complete."""
 
-    def __init__(self, floor: Floor, max_turn_chars: int) -> None:
-        """Begin deaf. ``max_turn_chars``: of one turn's words held in memory."""
+    def __init__(self, floor: Floor, max_turn_chars: int, *, partials: bool = False) -> None:
+        """Begin deaf.
+
+        Args:
+            floor: the running turn.
+            max_turn_chars: of one turn's words held in memory.
+            partials: whether the client is shown what is recognised while the person speaks.
+        """
         self._floor = floor
+        self._partials, self._partial = partials, ""  # what it was shown last
         self._said = SpokenWords(max_turn_chars)
         self._listening = False
         self._utterances = 0  # begun and not yet recognised
@@ -44,6 +51,7 @@ class OpenMic:
         if self._listening:
             self._listening, self._utterances, self._wrong_guess = False, 0, 0
             self._said.clear()
+            yield from self._show("")
             yield Deafen()
 
     def speech_started(self) -> Actions:
@@ -63,6 +71,7 @@ class OpenMic:
     def partly_heard(self, partly: PartlyHeard) -> Actions:
         """Take words while the person speaks on: certain ones end a reply, any are read ahead."""
         if self.speaking:
+            yield from self._show(partly.text)
             if partly.certain:
                 yield from self._interrupt(self._said.joined(partly.certain))
             yield from self._floor.read_ahead(self._said.joined(partly.text))
@@ -71,6 +80,7 @@ class OpenMic:
         """Prepare the answer, unseen: the person has perhaps finished."""
         if self._utterances != 1 or not heard.text:
             return
+        yield from self._show(heard.text)
         text = self._said.joined(heard.text)
         if heard.guess <= self._wrong_guess:  # they have gone on, perhaps within the last word
             yield from self._floor.read_ahead(text.rpartition(" ")[0])
@@ -78,6 +88,12 @@ class OpenMic:
         yield from self._interrupt(text)
         if self._floor.turn is None:
             yield from self._floor.guess(Words(text, "voice", heard.zero_s, heard.spans))
+
+    def _show(self, text: str) -> Actions:
+        """Show the client what was recognised of what is being said."""
+        if self._partials and text != self._partial:
+            self._partial = text
+            yield Emit(events.PartialWords(text))
 
     def _interrupt(self, text: str) -> Actions:
         """End a suspended reply if these words mean to."""
@@ -92,6 +108,7 @@ class OpenMic:
             if overflow := self._said.overflow():
                 yield self._floor.history.said(overflow, "voice")
             self._said.add(heard.text)
+            self._partial = ""
             yield Emit(events.UserWords(heard.text, heard.confidence))
         if not heard.final:
             return None
@@ -107,6 +124,7 @@ class OpenMic:
     ) -> Generator[Action, None, Words | None]:
         """Return what is to be answered, unless the person has gone on speaking."""
         self._utterances = max(0, self._utterances - 1)
+        yield from self._show("")
         if self._utterances:
             return None
         if text := self._said.take():

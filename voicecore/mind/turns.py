@@ -57,7 +57,7 @@ class TurnTaking:
         self.phase, self.clips = Phase.IDLE, Clips()
         self._history = History(around.wall_s, around.max_messages)
         self._floor = Floor(self._history, around)
-        self._mic = OpenMic(self._floor, around.max_turn_chars)
+        self._mic = OpenMic(self._floor, around.max_turn_chars, partials=around.partials)
         self._mode: events.InputMode = "audio"
         self._starting = False
         self._opening = 0  # number of the newest
@@ -132,7 +132,8 @@ class TurnTaking:
         yield from self._deafen()
         self._mode, self._starting = start.mode, True
         yield Emit(events.Preparing(start.mode))
-        yield from self._open(None, latest=not start.fresh)
+        wanted = start.session_id
+        yield from self._open(wanted, latest=not start.fresh, own=wanted is not None)
 
     def _stop_opening(self) -> Actions:
         if self.phase is Phase.OPENING:
@@ -174,10 +175,11 @@ class TurnTaking:
             yield from self._close_conversation()
         yield from self._open(None, latest=False)
 
-    def _open(self, session_id: str | None, *, latest: bool) -> Actions:
+    def _open(self, session_id: str | None, *, latest: bool, own: bool = False) -> Actions:
         self.phase = Phase.OPENING
-        self._opening, self._opening_id = self._opening + 1, session_id
-        yield Open(session_id, self._opening, latest)
+        # One that has yet to prove the client's own is nobody's until then.
+        self._opening, self._opening_id = self._opening + 1, None if own else session_id
+        yield Open(session_id, self._opening, latest, own)
 
     def _opened(self, opened: Opened) -> Actions:
         if opened.number != self._opening:
@@ -190,7 +192,7 @@ class TurnTaking:
         yield from self._mic.listen()
         if self._starting:
             self._starting = False
-            yield Emit(events.Started(self._mode))
+            yield Emit(events.Started(self._mode, record.id))
             yield from self._greet()
         kept, self._kept = self._kept, []
         for words in kept[:-1]:

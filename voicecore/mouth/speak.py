@@ -14,6 +14,7 @@ from voicecore.mind.turn import Turn
 from voicecore.mouth.phrase import Phrase, Phraser
 from voicecore.mouth.synthesize import PhraseSound
 from voicecore.mouth.upsample import Upsampler, chunker
+from voicecore.mouth.words import WordMarks
 
 Send = Callable[[PhraseStarted | ReplySound], Awaitable[None]]
 
@@ -74,6 +75,7 @@ async def upsample(
     *,
     chunk_ms: float | None,
     voice: str,
+    marks: WordMarks | None = None,
 ) -> None:
     """Bring each phrase's sound to 48 kHz and cut it to messages.
 
@@ -83,6 +85,7 @@ async def upsample(
         turn: whose ledger says how long each phrase is.
         chunk_ms: sound in one message; None for a whole phrase in each.
         voice: its name, told to the client.
+        marks: says which words each message bears; None if the client did not ask.
     """
     upsampler, cutter = Upsampler(), _Cutter(chunk_ms)
     with sound:
@@ -91,7 +94,8 @@ async def upsample(
             for message in cutter.feed(ready, last=chunk is None):
                 if not spoken.ms:
                     await send(PhraseStarted(turn.id, spoken.text.strip(), voice))
+                words = marks.feed(spoken, message.ms) if marks else ()
                 spoken.ms += message.ms
                 turn.sound_s = turn.sound_s or trio.current_time()
-                await send(ReplySound(turn.id, message))
+                await send(ReplySound(turn.id, message, words=words))
             spoken.complete = chunk is None

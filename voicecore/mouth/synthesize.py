@@ -35,7 +35,8 @@ async def synthesize(
     """
     with phrases, sound:
         async for phrase in phrases:
-            spoken = SpokenPhrase(phrase.text, spoken=phrase.spoken)
+            begin = sum(len(before.text) for before in turn.phrases)
+            spoken = SpokenPhrase(phrase.text, spoken=phrase.spoken, begin=begin)
             turn.phrases.append(spoken)
             if phrase.spoken:
                 request = SpeechRequest(phrase.spoken, voice, speed, _urgency(turn))

@@ -6,7 +6,7 @@
 
 from voicecore.store.memory import MemoryStore
 from voicecore.store.names import MAX_ID_CHARS
-from voicecore.store.records import JsonValue, SessionRecord, Store, StoredMessage
+from voicecore.store.records import JsonValue, SessionRecord, Store, StoredMessage, Summary
 from voicecore.store.sqlite import SqliteStore
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "SqliteStore",
     "Store",
     "StoredMessage",
+    "Summary",
 ]

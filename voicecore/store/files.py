@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sqlite3
 import tempfile
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -17,7 +18,7 @@ from voicecore.errors import StoreError
 from voicecore.store.latest import LatestPointers
 from voicecore.store.names import file_stem
 from voicecore.store.records import JsonValue, SessionRecord, StoredMessage
-from voicecore.store.schema import MIGRATIONS, migrate, refuse_foreign
+from voicecore.store.schema import MIGRATIONS, migrate, refuse_foreign, version_of
 
 MAX_OPEN_FILES = 64
 """Twice the default ``server.max_sessions``. Each takes three descriptors (file, -wal, -shm):
@@ -25,6 +26,8 @@ MAX_OPEN_FILES = 64
 
 BUSY_TIMEOUT_S = 1.0
 """For a lock held by another program, a backup say. Every conversation waits meanwhile."""
+
+SUFFIX = ".sqlite3"
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -90,6 +93,28 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open a conversation's file that nobody has open, to look at it; raises as `connect`.
+
+    Nothing is written, not even the files that SQLite keeps beside an open one. A file that a crash
+    has left, or an older release, is opened as `connect` does.
+    """
+    if not path.with_name(f"{path.name}-wal").exists():
+        address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+        connection = sqlite3.connect(
+            address, uri=True, isolation_level=None, check_same_thread=False
+        )
+        try:
+            refuse_foreign(connection, path, len(MIGRATIONS))
+            if version_of(connection) == len(MIGRATIONS):
+                return connection
+        except (sqlite3.Error, StoreError):
+            connection.close()
+            raise
+        connection.close()
+    return connect(path)
+
+
 def _refuse_damaged(connection: sqlite3.Connection, path: Path) -> None:
     # Before anything is written into it; 8 ms for 10 000 messages.
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -130,7 +155,7 @@ class SessionFiles:
         self._latest = LatestPointers(folder / "latest")
         self._history = history
         self._max_open = max_open
-        self._open: OrderedDict[str, sqlite3.Connection] = OrderedDict()
+        self._open: OrderedDict[Path, sqlite3.Connection] = OrderedDict()
 
     def check(self) -> None:
         """Write a file into the folder and take it away again."""
@@ -201,11 +226,62 @@ class SessionFiles:
             row = connection.execute("SELECT character, client FROM session").fetchone()
             self._latest.clear(row[0], row[1], session_id)
             connection.execute("UPDATE session SET ended_at = ?", (at,))
-        self._forget(session_id)
+        self._forget(self._path(session_id))
+
+    # --- looking back ---
+
+    def newest(self) -> list[Path]:
+        """The conversations' files, those first that were written last."""
+        if not self._folder.exists():
+            return []
+        with _explained(self._folder), os.scandir(self._folder) as entries:
+            written = {entry.name: entry.stat().st_mtime for entry in entries if entry.is_file()}
+        names = [name for name in written if name.endswith(SUFFIX)]
+        names.sort(key=lambda name: max(written[name], written.get(f"{name}-wal", 0)), reverse=True)
+        return [self._folder / name for name in names]
+
+    def read(self, session_id: str) -> SessionRecord | None:
+        path = self._path(session_id)
+        if not path.exists():
+            return None
+        with self.reading(path) as connection:
+            row = connection.execute(
+                "SELECT character, client, created_at FROM session WHERE id = ?", (session_id,)
+            ).fetchone()
+            if row is None:  # a crash came before its first line, or it was renamed by hand
+                return None
+            messages = newest_messages(connection, self._history)
+        character, client, created_at = row
+        return SessionRecord(session_id, character, client, created_at, messages)
+
+    def delete(self, session_id: str) -> bool:
+        path = self._path(session_id)
+        if not path.exists():
+            return False
+        with suppress(StoreError):  # one that is damaged can be deleted, too
+            record = self.read(session_id)
+            if record is not None:
+                self._latest.clear(record.character, record.client, session_id)
+        self._forget(path)
+        with _explained(path):
+            # The file last: until then another try finds it.
+            for each in (f"{path.name}-wal", f"{path.name}-shm", path.name):
+                path.with_name(each).unlink(missing_ok=True)
+        return True
+
+    @contextmanager
+    def reading(self, path: Path) -> Iterator[sqlite3.Connection]:
+        """Lend a connection to look at a file, which is not counted among the open ones."""
+        with _explained(path):
+            if path in self._open:
+                yield self._open[path]
+            else:
+                with closing(connect_to_read(path)) as connection:
+                    yield connection
 
     def close(self) -> None:
-        for session_id in tuple(self._open):
-            self._forget(session_id)
+        for path in tuple(self._open):
+            self._forget(path)
 
     @contextmanager
     def _using(self, session_id: str, *, create: bool = False) -> Iterator[sqlite3.Connection]:
@@ -215,23 +291,23 @@ class SessionFiles:
             with _explained(path):
                 yield self._connection(session_id, path, create)
         except StoreError:
-            self._forget(session_id)
+            self._forget(path)
             raise
 
     def _connection(self, session_id: str, path: Path, create: bool) -> sqlite3.Connection:  # noqa: FBT001
-        if session_id not in self._open:
+        if path not in self._open:
             if create:
                 self._make_folders()
             elif not path.exists():
                 raise StoreError(f"The session {session_id!r} was never opened.")
             while len(self._open) >= self._max_open:
                 self._forget(next(iter(self._open)))
-            self._open[session_id] = connect(path)
-        self._open.move_to_end(session_id)
-        return self._open[session_id]
+            self._open[path] = connect(path)
+        self._open.move_to_end(path)
+        return self._open[path]
 
-    def _forget(self, session_id: str) -> None:
-        connection = self._open.pop(session_id, None)
+    def _forget(self, path: Path) -> None:
+        connection = self._open.pop(path, None)
         if connection is not None:
             connection.close()
 
@@ -241,4 +317,4 @@ class SessionFiles:
         self._latest.folder.mkdir(exist_ok=True)
 
     def _path(self, session_id: str) -> Path:
-        return self._folder / f"{file_stem(session_id)}.sqlite3"
+        return self._folder / f"{file_stem(session_id)}{SUFFIX}"

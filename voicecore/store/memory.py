@@ -12,10 +12,13 @@ from voicecore.errors import StoreError
 from voicecore.store.names import checked_id
 from voicecore.store.records import (
     HISTORY_MESSAGES,
+    MAX_LISTED,
     JsonValue,
     SessionRecord,
     StoredMessage,
+    Summary,
     storable,
+    title_of,
 )
 
 
@@ -82,6 +85,31 @@ class MemoryStore:
         await self._turn()
         return self._latest.get((storable(character), storable(client)))
 
+    async def conversations(self, *, character: str, client: str) -> tuple[Summary, ...]:
+        await self._turn()
+        sessions = reversed(self._sessions.values())
+        mine = [each for each in sessions if each.record.is_of(character, client)]
+        found = filter(None, map(_summary, mine))
+        newest = sorted(found, key=lambda summary: summary.updated_at, reverse=True)
+        return tuple(newest[:MAX_LISTED])
+
+    async def read(self, session_id: str) -> SessionRecord | None:
+        await self._turn()
+        session = self._sessions.get(session_id)
+        if session is None:
+            return None
+        return attrs.evolve(session.record, messages=tuple(session.messages))
+
+    async def delete(self, session_id: str) -> bool:
+        await self._turn()
+        session = self._sessions.pop(session_id, None)
+        if session is None:
+            return False
+        pair = session.record.character, session.record.client
+        if self._latest.get(pair) == session_id:
+            del self._latest[pair]
+        return True
+
     async def append(self, session_id: str, messages: Sequence[StoredMessage]) -> None:
         taken = tuple(messages)
         await self._turn()
@@ -119,3 +147,12 @@ class MemoryStore:
             return self._sessions[checked_id(session_id)]
         except KeyError:
             raise StoreError(f"The session {session_id!r} was never opened.") from None
+
+
+def _summary(session: _Session) -> Summary | None:
+    shown = [each for each in session.messages if each.role != "tool" and each.content]
+    if not shown:
+        return None
+    title = next((title_of(each.content) for each in shown if each.role == "user"), "")
+    record = session.record
+    return Summary(record.id, record.created_at, shown[-1].at, title, len(shown))

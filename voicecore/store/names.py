@@ -43,6 +43,15 @@ def checked_id(session_id: str) -> str:
     return session_id
 
 
+def is_id(session_id: str) -> bool:
+    """Whether there could be a conversation of this id."""
+    try:
+        checked_id(session_id)
+    except ClientError:
+        return False
+    return True
+
+
 def file_stem(session_id: str) -> str:
     """The file's name without its suffix; different for any two valid ids."""
     data = session_id.encode()

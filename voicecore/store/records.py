@@ -41,6 +41,32 @@ class StoredMessage:
     """JSON of the calls this message makes, or of the call this result answers; empty for none."""
 
 
+MAX_LISTED = 50
+"""Conversations in one list: more than a person looks through."""
+
+TITLE_CHARS = 60
+
+
+@attrs.frozen
+class Summary:
+    """What a list of conversations says of one."""
+
+    id: str
+    created_at: float
+    """Unix time in seconds."""
+    updated_at: float
+    """When the newest message was said."""
+    title: str
+    """The first words of the person, in one line."""
+    messages: int
+    """Those of the person and of the character; what tools were asked and said does not count."""
+
+
+def title_of(text: str) -> str:
+    """The first 60 characters, each white space being one blank."""
+    return " ".join(text.split())[:TITLE_CHARS]
+
+
 @attrs.frozen
 class SessionRecord:
     """A conversation as it was opened."""
@@ -54,6 +80,9 @@ class SessionRecord:
     """Unix time in seconds."""
     messages: tuple[StoredMessage, ...]
     """The newest ones (200 unless the store was told otherwise), oldest first."""
+
+    def is_of(self, character: str, client: str) -> bool:
+        return (self.character, self.client) == (storable(character), storable(client))
 
 
 class Store(Protocol):
@@ -95,6 +124,24 @@ class Store(Protocol):
         """The conversation that this character and client opened last, or None.
 
         None as well if that one has been ended: an older one is not dug out again.
+        """
+
+    async def conversations(self, *, character: str, client: str) -> tuple[Summary, ...]:
+        """The conversations of this character and client in which something was said.
+
+        Newest first, 50 at most. One that cannot be read is left out, and the log tells why.
+        """
+
+    async def read(self, session_id: str) -> SessionRecord | None:
+        """Look at a conversation without opening it; None if there is none of this id.
+
+        What is no id at all (see `open`) is none of a conversation either.
+        """
+
+    async def delete(self, session_id: str) -> bool:
+        """Remove a conversation for good; False if there is none of this id.
+
+        Nobody may have it open: what they said next could not be kept.
         """
 
     async def append(self, session_id: str, messages: Sequence[StoredMessage]) -> None:

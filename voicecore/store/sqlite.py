@@ -9,17 +9,25 @@ from typing import TypeVar, TypeVarTuple
 import trio
 
 from voicecore.store.files import MAX_OPEN_FILES, SessionFiles
-from voicecore.store.names import checked_id
+from voicecore.store.listing import Listing
+from voicecore.store.names import checked_id, is_id
 from voicecore.store.records import (
     HISTORY_MESSAGES,
+    MAX_LISTED,
     JsonValue,
     SessionRecord,
     StoredMessage,
+    Summary,
     storable,
 )
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+
+MAX_LOOKED_THROUGH = 2_000
+"""Files that one list is found among: those written last. Half a second of the thread, the first
+time, and in steps, so that nobody waits for it."""
+LOOKED_THROUGH_AT_ONCE = 20
 
 CLOSE_TIMEOUT_S = 5
 """For the writes still queued when the store is closed; each takes milliseconds."""
@@ -51,6 +59,7 @@ class SqliteStore:
         max_open: int = MAX_OPEN_FILES,
     ) -> None:
         self._files = SessionFiles(data / "sessions", history=history, max_open=max_open)
+        self._listing = Listing(self._files)
         self._new_id = new_id
         self._now = now
         self._limiter = trio.CapacityLimiter(1)
@@ -69,6 +78,23 @@ class SqliteStore:
 
     async def latest(self, *, character: str, client: str) -> str | None:
         return await self._run(self._files.latest, storable(character), storable(client))
+
+    async def conversations(self, *, character: str, client: str) -> tuple[Summary, ...]:
+        found: list[Summary] = []
+        paths = (await self._run(self._files.newest))[:MAX_LOOKED_THROUGH]
+        while paths and len(found) < MAX_LISTED:
+            some, paths = paths[:LOOKED_THROUGH_AT_ONCE], paths[LOOKED_THROUGH_AT_ONCE:]
+            found += await self._run(
+                self._listing.among, some, storable(character), storable(client)
+            )
+        found.sort(key=lambda summary: summary.updated_at, reverse=True)
+        return tuple(found[:MAX_LISTED])
+
+    async def read(self, session_id: str) -> SessionRecord | None:
+        return await self._run(self._files.read, session_id) if is_id(session_id) else None
+
+    async def delete(self, session_id: str) -> bool:
+        return await self._run(self._files.delete, session_id) if is_id(session_id) else False
 
     async def append(self, session_id: str, messages: Sequence[StoredMessage]) -> None:
         await self._run(self._files.append, checked_id(session_id), tuple(messages))

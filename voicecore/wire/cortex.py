@@ -19,8 +19,10 @@ from voicecore.audio import wav_bytes
 from voicecore.errors import ClientError
 from voicecore.events import Attachment, Command, Event
 from voicecore.wire.protocol import (
+    NOTHING_ELSE,
     Base64Parts,
     Json,
+    Shown,
     dump,
     file_field,
     flag_field,
@@ -50,18 +52,18 @@ class Cortex:
     def __init__(
         self,
         *,
-        timelines: bool = False,
+        shown: Shown = NOTHING_ELSE,
         max_files: int = 8,
         max_file_bytes: int = 10 * 1024 * 1024,
     ) -> None:
         """Begin.
 
         Args:
-            timelines: also send where each turn's time went (a message type of our own).
+            shown: what the client asked for; only timelines are told.
             max_files: with one message; more are refused.
             max_file_bytes: of one file; a larger one is refused.
         """
-        self._timelines = timelines
+        self.shown = Shown(timelines=shown.timelines)
         self._recording = Base64Parts()
         self._max_files = max_files
         self._max_file_bytes = max_file_bytes
@@ -185,7 +187,7 @@ class Cortex:
         return [dump(**encoder(event))] if encoder else []
 
     def _timeline(self, event: events.Timeline) -> list[str | bytes]:
-        if not self._timelines:
+        if not self.shown.timelines:
             return []
         return [dump(type="timeline", turnId=event.turn, spans=timeline_json(event))]
 

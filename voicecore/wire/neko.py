@@ -15,7 +15,9 @@ from voicecore.events import Command, Event, InputMode
 from voicecore.wire import microphone
 from voicecore.wire.neko_events import NekoEvents
 from voicecore.wire.protocol import (
+    NOTHING_ELSE,
     Json,
+    Shown,
     file_field,
     flag_field,
     kind_of,
@@ -65,7 +67,7 @@ class Neko:
         self,
         *,
         chunk_ms: float,
-        timelines: bool = False,
+        shown: Shown = NOTHING_ELSE,
         dialect: Dialect = "auto",
         max_picture_bytes: int = 10 * 1024 * 1024,
     ) -> None:
@@ -73,14 +75,15 @@ class Neko:
 
         Args:
             chunk_ms: sound in one message.
-            timelines: also send where each turn's time went (a message type of our own).
+            shown: what the client asked for, in message types of our own.
             dialect: how the server's messages look. ``auto`` begins with ``documented`` and goes
                 over to ``native`` for good when the client shows that it is a shipped one.
             max_picture_bytes: of one picture, as a file; a larger one is refused.
         """
         self.chunk_ms: float | None = chunk_ms
         self._auto = dialect == "auto"
-        self._events = NekoEvents(native=dialect == "native", timelines=timelines)
+        self.shown = shown
+        self._events = NekoEvents(native=dialect == "native", shown=shown)
         self._max_picture_bytes = max_picture_bytes
         self._repeats = microphone.Repeats()
         self._actions: dict[str, Callable[[Json], list[Command]]] = {
@@ -139,9 +142,11 @@ class Neko:
         mode = message.get("input_type")
         if mode is None:
             mode = "audio"
+        fresh = flag_field(message, "new_session", default=False)
+        session_id = optional_name(message, "session_id")
         for known in get_args(InputMode):
             if mode == known:
-                return [events.Start(known, flag_field(message, "new_session", default=False))]
+                return [events.Start(known, fresh, session_id)]
         raise _bad_input_type(mode)
 
     def _stream(self, message: Json) -> list[Command]:

@@ -9,7 +9,8 @@ from typing import Any
 from voicecore import events
 from voicecore.audio import encode_s16le
 from voicecore.events import Event
-from voicecore.wire.protocol import dump, task_json, timeline_json
+from voicecore.wire.protocol import NOTHING_ELSE, Shown, dump, task_json, timeline_json
+from voicecore.wire.speech_words import SpeechWords
 
 
 class NekoEvents:
@@ -23,19 +24,19 @@ class NekoEvents:
     after a typed message answers it, unless words were heard in between.
     """
 
-    def __init__(self, *, native: bool, timelines: bool) -> None:
+    def __init__(self, *, native: bool, shown: Shown = NOTHING_ELSE) -> None:
         """Begin.
 
         Args:
             native: which dialect; may be changed between two events.
-            timelines: also write `Timeline` events.
+            shown: what the client asked for beyond the document.
         """
         self.native = native
         self.asked: str | None = None
         """The request id of a typed message whose turn has not started yet."""
         self._answered: str | None = None
         self._shown_turn: str | None = None
-        self._timelines = timelines
+        self._shown, self._words = shown, SpeechWords()
         self._encoders: dict[type, Callable[[Any], Iterator[str | bytes]]] = {
             events.Pong: lambda _: _one(type="pong"),
             events.Preparing: lambda e: _one(type="session_preparing", input_mode=e.mode),
@@ -45,6 +46,7 @@ class NekoEvents:
             events.Ended: self._ended,
             events.Problem: self._problem,
             events.Activity: self._activity,
+            events.PartialWords: self._partly_heard,
             events.UserWords: self._heard,
             events.TurnStarted: self._turn_started,
             events.Mood: lambda e: _one(type="emotion", emotion=e.emotion),
@@ -73,7 +75,7 @@ class NekoEvents:
         return dump(type="status", message=message)
 
     def _started(self, event: events.Started) -> Iterator[str]:
-        yield dump(type="session_started", input_mode=event.mode)
+        yield dump(type="session_started", input_mode=event.mode, session_id=event.session_id)
         yield self._status("SESSION_STARTED", "Session started successfully")
 
     def _paused(self, _: events.Paused) -> Iterator[str]:
@@ -104,6 +106,10 @@ class NekoEvents:
     def _activity(self, event: events.Activity) -> Iterator[str]:
         yield dump(type="user_activity", interrupted_speech_id=event.interrupted_turn)
 
+    def _partly_heard(self, event: events.PartialWords) -> Iterator[str]:
+        if self._shown.partials:
+            yield dump(type="user_partial", text=event.text)
+
     def _heard(self, event: events.UserWords) -> Iterator[str]:
         self.asked = None
         yield dump(type="user_transcript", text=event.text)
@@ -127,6 +133,8 @@ class NekoEvents:
         )
 
     def _sound(self, event: events.ReplySound) -> Iterator[str | bytes]:
+        if self._shown.words and (words := self._words.feed(event)):
+            yield dump(**words)
         pcm = encode_s16le(event.pcm.samples)
         if self.native:
             yield dump(type="audio_chunk", speech_id=event.speech or event.turn)
@@ -162,7 +170,7 @@ class NekoEvents:
         yield dump(type="agent_status_update", snapshot=snapshot)
 
     def _timeline(self, event: events.Timeline) -> Iterator[str]:
-        if self._timelines:
+        if self._shown.timelines:
             yield dump(type="timeline", turn_id=event.turn, spans=timeline_json(event))
 
 

@@ -12,6 +12,8 @@ import json
 from collections.abc import Mapping
 from typing import Protocol, TypeAlias, cast
 
+import attrs
+
 from voicecore.errors import ClientError
 from voicecore.events import Command, Event, Task, Timeline
 
@@ -34,6 +36,26 @@ MAX_NAME_CHARS = 256
 _encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
+@attrs.frozen
+class Shown:
+    """What a client asked to be shown beyond the published documents."""
+
+    timelines: bool = False
+    """Where each turn's time went."""
+    partials: bool = False
+    """What is recognised while the person speaks."""
+    words: bool = False
+    """When the voice says each word."""
+
+    @classmethod
+    def asked(cls, parameters: Mapping[str, str]) -> Shown:
+        """Read what the URL of the connection asks for."""
+        return cls(*(parameters.get(name) == "1" for name in ("timeline", "partials", "words")))
+
+
+NOTHING_ELSE = Shown()
+
+
 class Wire(Protocol):
     """One protocol, spoken with one client. Sans-IO: it decodes and encodes, and keeps no task."""
 
@@ -47,6 +69,8 @@ class Wire(Protocol):
     """Whether a client has one live connection to each character: a newer one wins."""
     chunk_ms: float | None
     """Sound in one message; None for a whole phrase in each."""
+    shown: Shown
+    """What else is told; of the rest nothing need be made."""
 
     def decode(self, message: str | bytes) -> list[Command]:
         """Read one message. Anything that cannot be used becomes one `Wrong`; never raises."""
