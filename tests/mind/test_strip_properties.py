@@ -204,6 +204,7 @@ ORDINARY = st.lists(
 
 @settings(max_examples=500, deadline=None)
 @given(ORDINARY)
+@example("~~~```json\n")
 def test_only_what_may_begin_a_call_is_held(text: str) -> None:
     stripper = ToolCallStripper()
     out = ""

@@ -196,7 +196,7 @@ class Fences:
             self._info(char)
 
     def _info(self, char: str) -> None:
-        if char == self._mark or self._length >= MAX_FENCE_CHARS:
+        if _MARK.match(char) or self._length >= MAX_FENCE_CHARS:
             self._let_go(char)
             return
         self._hold(char)
