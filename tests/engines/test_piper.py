@@ -51,7 +51,7 @@ class StubVoice:
 
     opened: list[str]
 
-    def __init__(self, name: str, *_: Any) -> None:
+    def __init__(self, name: str, **_: Any) -> None:
         if name.startswith("no"):
             raise ModelError(f"There is no model called {name!r}.")
         self.name = name

@@ -195,7 +195,7 @@ def test_a_partial_result_takes_one_greedy_pass_in_a_small_window() -> None:
     stt = engine(stub, beam_size=5)
     transcript = hear(stt, sound(4), urgency=Urgency.PARTIAL)
     assert (transcript.text, transcript.passes) == ("What is it then", 1)
-    assert stub.windows == [600]
+    assert stub.windows == [800]
     assert [options["beam_size"] for _, options in stub.calls] == [1]
 
 
@@ -513,10 +513,8 @@ def test_a_sentence_behind_a_pause_is_heard(tiny: whisper.Whisper, say: Any) -> 
 
 @pytest.mark.model
 def test_a_partial_result_has_the_words_heard_so_far(tiny: whisper.Whisper, say: Any) -> None:
-    """One of them may be missing: the short window fails with one in four, and says nothing then.
-
-    The next partial comes soon.
-    """
+    """One of them may be missing: the window is short, and the next one comes soon."""
+    before = np.zeros(EAR_HZ * 3 // 10, np.int16)  # what the ears keep
     sentences = {
         "Please turn off the lights in the kitchen.": "please turn off",
         "My sister lives in a small house by the river.": "my sister lives",
@@ -528,12 +526,12 @@ def test_a_partial_result_has_the_words_heard_so_far(tiny: whisper.Whisper, say:
     heard = {}
     for sentence in sentences:
         samples = say(sentence)
-        begun = samples[: len(samples) * 3 // 4]
+        begun = np.concatenate([before, samples[: len(samples) * 3 // 4]])
         transcript = hear(tiny, begun, urgency=Urgency.PARTIAL)
         assert transcript.passes == 1
         heard[sentence] = words(transcript.text)
     right = [s for s, begin in sentences.items() if heard[s].startswith(begin)]
-    assert len(right) >= len(sentences) // 2, heard
+    assert len(right) >= len(sentences) - 1, heard
 
 
 @pytest.mark.model

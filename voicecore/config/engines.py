@@ -20,6 +20,9 @@ class EngineConfig:
     """A name from ``voicecore models list``, or one of your own under ``[models.NAME]``."""
     threads: int = attrs.field(default=0, validator=ge(0))
     """0: this engine's share of the cores."""
+    lean: bool = False
+    """Less memory for a few milliseconds: nothing is loaded twice or kept for later, and what a
+    request took is given back after it."""
     options: Mapping[str, str | int | float | bool] = attrs.field(factory=dict)
     """For engines from other packages; voicecore's own read none."""
 
@@ -85,7 +88,8 @@ class LlmConfig(EngineConfig):
     """Of one reply, calls of tools included. 0: 96 for ``llama``, 400 otherwise."""
     context_tokens: int = attrs.field(default=0, validator=ge(0))
     """Of one conversation: prompt and reply together. The oldest turns are left out beyond it. 0:
-    2048 for ``llama``, whose memory it takes; 8192 otherwise, with room for tools and files."""
+    2048 for ``llama``, whose memory it takes (768 if it is ``lean``); 8192 otherwise, with room
+    for tools and files."""
     max_history_messages: int = attrs.field(default=200, validator=gt(0))
     """Of one conversation, held in memory and loaded on resuming; older ones stay in its file."""
     parallel: int = attrs.field(default=2, validator=gt(0))
@@ -114,7 +118,9 @@ class LlmConfig(EngineConfig):
     @property
     def prompt_tokens(self) -> int:
         """``context_tokens``, or what is chosen for it."""
-        return self.context_tokens or (2048 if self.engine == "llama" else 8192)
+        if self.engine != "llama":
+            return self.context_tokens or 8192
+        return self.context_tokens or (768 if self.lean else 2048)
 
 
 @attrs.frozen(kw_only=True)

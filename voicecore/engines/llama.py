@@ -64,6 +64,10 @@ CACHE_MIB = 32
 another needs its place, and back when it goes on. SmolLM2-135M takes 22.5 KiB a token (30 layers,
 3 heads of 64, keys and values of 16 bits), so this holds 1,400 tokens."""
 
+LEAN_BATCH = 128
+"""Tokens of a prompt computed at once by a lean engine, and not 512: 10 MB less of workspace, for
+no measurable time."""
+
 ENDING_SHARE = 0.6
 """From this part of ``max_tokens`` on, the end of a sentence ends the reply, rather than the last
 token in the middle of one. With the default that leaves 32 tokens to find one, some 25 words."""
@@ -162,7 +166,9 @@ def _params(config: LlmConfig, model: Path, socket: Path, threads: int) -> Any:
     params.n_ctx = config.prompt_tokens * config.parallel  # shared out evenly
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = max(threads, cores())  # the prompt, which a person waits for
-    params.cache_ram_mib = CACHE_MIB
+    params.cache_ram_mib = 0 if config.lean else CACHE_MIB
+    if config.lean:
+        params.n_ubatch = LEAN_BATCH
     params.slot_prompt_similarity = 0.0  # see _Slots
     params.hostnames = [str(socket)]
     params.api_keys = [secrets.token_urlsafe(32)]

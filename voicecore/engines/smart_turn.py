@@ -45,7 +45,7 @@ def load(config: TurnConfig, files: ModelFiles, *, threads: int) -> SmartTurn:
     Raises:
         ModelError: the model is unknown, missing or corrupt.
     """
-    return SmartTurn(config.model, files, threads=threads)
+    return SmartTurn(config.model, files, threads=threads, lean=config.lean)
 
 
 class SmartTurn:
@@ -56,12 +56,14 @@ class SmartTurn:
 
     concurrency = 1
 
-    def __init__(self, model: str, files: ModelFiles, *, threads: int) -> None:
+    def __init__(
+        self, model: str, files: ModelFiles, *, threads: int, lean: bool = False
+    ) -> None:
         self.info = EngineInfo("turn", "smart-turn", model, version("onnxruntime"), threads=threads)
         path = str(files.file(model, ".onnx"))
         try:
             self._session = onnxruntime.InferenceSession(
-                path, providers=["CPUExecutionProvider"], sess_options=_options(threads)
+                path, providers=["CPUExecutionProvider"], sess_options=_options(threads, lean=lean)
             )
             self._judge(np.zeros(0, np.int16))
         except UnusableModel as error:
@@ -94,8 +96,10 @@ class SmartTurn:
         return float(probability[0, 0])
 
 
-def _options(threads: int) -> onnxruntime.SessionOptions:
+def _options(threads: int, *, lean: bool) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
+    # An arena keeps 28 MB for the next time, which then need not be asked for: 10 ms of 60.
+    options.enable_cpu_mem_arena = not lean
     options.inter_op_num_threads = 1
     options.intra_op_num_threads = threads
     options.log_severity_level = 4  # errors are raised as well; ours say more

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from threading import Lock
 
@@ -17,6 +18,9 @@ MAX_VOICES = 3
 (a medium voice), 60 of them a mapped file; loading one again takes about 1.5 s, during which the
 engine begins no other phrase."""
 
+LEAN_VOICES = 2
+"""The same of a lean engine."""
+
 
 def load(config: TtsConfig, files: ModelFiles, *, threads: int) -> Piper:
     """Load the configured voice.
@@ -29,7 +33,7 @@ def load(config: TtsConfig, files: ModelFiles, *, threads: int) -> Piper:
     Raises:
         ModelError: the voice is unknown, missing or corrupt.
     """
-    return Piper(config.model, files, threads=threads)
+    return Piper(config.model, files, threads=threads, lean=config.lean)
 
 
 class Piper:
@@ -51,10 +55,13 @@ class Piper:
     two windows while somebody waits for a first one. A phrase that is held takes 2 MB. (espeak,
     process-wide and locked, serves one at a time anyway.)"""
 
-    def __init__(self, model: str, files: ModelFiles, *, threads: int) -> None:
+    def __init__(
+        self, model: str, files: ModelFiles, *, threads: int, lean: bool = False
+    ) -> None:
         self.info = EngineInfo("tts", "piper", model, version("piper-tts"), threads=threads)
-        self._files = files
-        self._voices = {model: open_voice(model, files, threads)}
+        self._open = partial(open_voice, files=files, threads=threads, lean=lean)
+        self._most = LEAN_VOICES if lean else MAX_VOICES
+        self._voices = {model: self._open(model)}
         """In order of use, the one used last at the end."""
         self._lock = Lock()
 
@@ -85,12 +92,12 @@ class Piper:
         voice = self._voices.pop(name, None) or self._other_voice(name)
         self._voices[name] = voice
         for other in list(self._voices):
-            if len(self._voices) > MAX_VOICES and other not in {name, self.info.model}:
+            if len(self._voices) > self._most and other not in {name, self.info.model}:
                 del self._voices[other]
         return voice
 
     def _other_voice(self, name: str) -> Voice:
         try:
-            return open_voice(name, self._files, self.info.threads)
+            return self._open(name)
         except ModelError as error:
             raise EngineError(f"The voice {name!r} is not available. {error}") from error

@@ -116,8 +116,14 @@ def _within(place: int, part: Sequence[str]) -> int:
     return min(max(0, place), len(part))
 
 
-def open_voice(name: str, files: ModelFiles, threads: int) -> Voice:
+def open_voice(name: str, files: ModelFiles, threads: int, *, lean: bool = False) -> Voice:
     """Load a voice and find its gain, by which it has also shown that it can speak.
+
+    Args:
+        name: of its model.
+        files: where that is.
+        threads: of one run.
+        lean: give the memory of each run back after it.
 
     Raises:
         ModelError: it is unknown, missing or corrupt.
@@ -133,7 +139,7 @@ def open_voice(name: str, files: ModelFiles, threads: int) -> Voice:
             )
         reader = Reader(config, path.parent)
         test = reader.inputs(reader.sentences(_LEVEL_TEXT)[0], 1)
-        model, sound = _open_model(path, reader.rate_hz, threads, test)
+        model, sound = _open_model(path, reader.rate_hz, threads, test, lean=lean)
         return Voice(name, reader, model, gain_of(trim(sound, reader.rate_hz, 0)))
     except LoadErrors as error:
         raise ModelError(
@@ -142,13 +148,15 @@ def open_voice(name: str, files: ModelFiles, threads: int) -> Voice:
         ) from error
 
 
-def _open_model(path: Path, rate_hz: int, threads: int, test: Tensors) -> tuple[Model, Sound]:
+def _open_model(
+    path: Path, rate_hz: int, threads: int, test: Tensors, *, lean: bool
+) -> tuple[Model, Sound]:
     """Open a voice in parts if it can be, and return its sound for ``test``."""
     try:
         graph = read_graph(path)
-        parted = Parted(graph, split(graph), rate_hz, threads)
+        parted = Parted(graph, split(graph), rate_hz, threads, lean=lean)
         return parted, parted.checked(test)
     except UnusableModel as error:
         log.warning("voice gives whole sentences, not windows", path=str(path), why=str(error))
-    whole = Whole(path, threads)
+    whole = Whole(path, threads, lean=lean)
     return whole, np.concatenate(list(whole.speak(test).windows))
