@@ -52,9 +52,12 @@ class Piper:
     process-wide and locked, serves one at a time anyway.)"""
 
     def __init__(self, model: str, files: ModelFiles, *, threads: int) -> None:
-        self.info = EngineInfo("tts", "piper", model, version("piper-tts"), threads=threads)
+        voice = open_voice(model, files, threads)
+        self.info = EngineInfo(
+            "tts", "piper", model, version("piper-tts"), threads=threads, joins=voice.joins
+        )
         self._files = files
-        self._voices = {model: open_voice(model, files, threads)}
+        self._voices = {model: voice}
         """In order of use, the one used last at the end."""
         self._lock = Lock()
 
@@ -69,7 +72,7 @@ class Piper:
         with self._lock:
             voice = self._voice(request.voice or self.info.model)
         try:
-            for chunk in voice.speak(request.text, request.speed):
+            for chunk in voice.speak(request.text, request.speed, request.before, request.after):
                 emit(chunk)
         except OnnxErrors as error:
             raise EngineError(f"The voice {voice.name!r} failed on a phrase: {error}.") from error
