@@ -34,17 +34,14 @@ import attrs
 import numpy as np
 
 from benchmarks.interruption_sounds import (
-    NOISES,
     SPEECH_DB,
     Room,
-    Sound,
     Voice,
     as_samples,
     as_sound,
     at_48_khz,
     at_level,
     phrases,
-    samples_of,
     silence,
 )
 from benchmarks.recognition import SENTENCES, recorded
@@ -52,6 +49,7 @@ from benchmarks.tables import show
 from benchmarks.turn_places import speaker
 from voicecore import configfile
 from voicecore.audio import EAR_HZ, MOUTH_HZ, Pcm, Samples, resample
+from voicecore.bench.noises import NOISES, Sound, samples_of
 from voicecore.config import Config
 from voicecore.ears.backchannel import backchannel
 from voicecore.ears.echo import Echo

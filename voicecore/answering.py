@@ -156,7 +156,10 @@ class Answering:
         phrases_in, phrases_out = trio.open_memory_channel[Phrase](PHRASES)
         sound_in, sound_out = trio.open_memory_channel[PhraseSound](PHRASE_SOUND)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(phrase, words, phrases_in, phraser, turn, self.emit)
+            joins = engines.tts.info.joins and self.guest.wire.chunk_ms is not None
+            nursery.start_soon(
+                partial(phrase, joins=joins), words, phrases_in, phraser, turn, self.emit
+            )
             nursery.start_soon(
                 partial(synthesize, voice=voice, speed=profile.speed or tts.speed),
                 engines.tts,

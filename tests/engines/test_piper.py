@@ -22,6 +22,8 @@ from voicecore.errors import EngineError, EngineMissing, ModelError
 
 pytest.importorskip("piper")
 
+from piper.config import PiperConfig
+
 from voicecore.engines import piper
 from voicecore.engines.piper import engine as piper_engine
 from voicecore.engines.piper import vits
@@ -50,6 +52,7 @@ class StubVoice:
     """Speaks one chunk of 10 samples for each word."""
 
     opened: list[str]
+    joins = True
 
     def __init__(self, name: str, **_: Any) -> None:
         if name.startswith("no"):
@@ -58,7 +61,9 @@ class StubVoice:
         self.opened.append(name)
         time.sleep(0.001)  # lets another thread in
 
-    def speak(self, text: str, speed: float) -> Iterator[SpeechChunk]:
+    def speak(
+        self, text: str, speed: float, before: str = "", after: str = ""
+    ) -> Iterator[SpeechChunk]:
         for word in text.split():
             if word == "break":
                 raise OnnxErrors[0]("bad shape")
@@ -266,6 +271,55 @@ def test_phrases_are_about_as_loud_as_each_other_and_never_full_scale(
         for text in ("Happy birthday!", "Well, I think", "The quick brown fox jumps.", "No.")
     ]
     assert all(6_000 < peak < 32_767 for peak in peaks)
+
+
+@pytest.fixture
+def steady(model_files: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> piper.Piper:
+    """A voice that leaves nothing to chance."""
+    scales = {"noise_scale": 0.0, "noise_w_scale": 0.0}
+    config_of = PiperConfig.from_dict
+
+    def quiet(settings: dict[str, Any]) -> Any:
+        config = config_of(settings)
+        for name, value in scales.items():
+            setattr(config, name, value)
+        return config
+
+    monkeypatch.setattr(PiperConfig, "from_dict", quiet)
+    return piper.load(TtsConfig(), model_files, threads=1)
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("words", [1, 3, 6, 9])
+def test_a_sentence_spoken_in_two_parts_sounds_like_one(steady: piper.Piper, words: int) -> None:
+    assert steady.info.joins
+    text = "The best way to make tea is to use boiling water."
+    before, after = " ".join(text.split()[:words]), " ".join(text.split()[words:])
+    whole = spoken(steady, text)
+    first = spoken(steady, before, after=after)
+    second = spoken(steady, after, before=before)
+    assert [word.text for chunk in first for word in chunk.words] == before.split()
+    assert [word.text for chunk in second for word in chunk.words] == after.split()
+    sound, joined = sound_of(whole), sound_of([*first, *second])
+    assert len(joined) == len(sound)
+    at, fade = len(sound_of(first)), 22_050 * piper_voice.JOIN_MS // 1000
+    apart = np.abs(joined.astype(np.int32) - sound)
+    assert apart[: at - fade].max() <= 1
+    assert apart[at + fade :].max() <= 1
+    assert not joined[at - 1 : at + 1].any(), "faded out and in"
+    (times,) = [chunk.words for chunk in whole if chunk.words]
+    (later,) = [chunk.words for chunk in second if chunk.words]
+    begin_ms = at / 22.05
+    for word, part in zip(times[words:], later, strict=True):
+        assert part.start_ms == pytest.approx(word.start_ms - begin_ms, abs=0.1)
+
+
+@pytest.mark.model
+def test_words_that_only_surround_a_text_are_not_spoken(loaded: piper.Piper) -> None:
+    assert spoken(loaded, "", before="All is", after="well") == []
+    alone = spoken(loaded, "is", before="All", after="well")
+    assert [word.text for chunk in alone for word in chunk.words] == ["is"]
+    assert 60 < len(sound_of(alone)) / 22.05 < 500
 
 
 @pytest.mark.model

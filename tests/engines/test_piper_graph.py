@@ -298,9 +298,9 @@ def test_the_parts_say_what_the_whole_model_says(
 ) -> None:
     """Without chance, which draws other numbers in another graph."""
     quiet = inputs(ids, noise=0)
-    (whole,) = Whole(voice_file, 1).speak(quiet).windows
+    (whole,) = Whole(voice_file, 1).speak(quiet).whole()
     speech = parted.speak(quiet)
-    sound = np.concatenate(list(speech.windows))
+    sound = np.concatenate(list(speech.whole()))
     np.testing.assert_allclose(sound, whole, rtol=0, atol=2e-5)
     assert speech.durations is not None
     assert (len(speech.durations), speech.durations.sum()) == (ids, len(sound))
@@ -310,5 +310,5 @@ def test_the_parts_say_what_the_whole_model_says(
 def test_the_durations_of_ids_sum_to_the_sound(parted: Parted) -> None:
     speech = parted.speak(inputs(121))
     assert speech.durations is not None
-    assert speech.durations.sum() == sum(map(len, speech.windows))
+    assert speech.durations.sum() == speech.total
     assert speech.durations.min() > 0

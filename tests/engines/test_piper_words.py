@@ -184,7 +184,7 @@ def test_words_are_where_the_sound_is_and_pauses_are_between_them(loaded: Piper)
         assert loudness(word.start_ms, word.end_ms) > 500
         if word.text.endswith(","):
             assert after.start_ms - word.end_ms > 80
-            assert loudness(word.end_ms + 25, after.start_ms - 25) < 250
+            assert loudness(word.end_ms + 25, after.start_ms - 25) < 400
     assert told[-1].end_ms == pytest.approx(len(sound) / 22.05 - 380, abs=60)
 
 

@@ -329,3 +329,82 @@ def test_no_hard_cut_is_inside_a_character(characters: list[str], longest: int) 
     for piece in texts_of("".join(characters), max_phrase_chars=longest):
         end += len(piece)
         assert end in whole
+
+
+# --- an opening ----------------------------------------------------------------------------------
+
+
+def opened(text: str, chunk: int = 1, **options: object) -> list[Phrase]:
+    """Ask for the opening after each chunk."""
+    phraser = Phraser(**options)  # type: ignore[arg-type]
+    found: list[Phrase] = []
+    for at in range(0, len(text), chunk):
+        cut = phraser.feed(text[at : at + chunk])
+        found += cut
+        opening = None if cut else phraser.opening()
+        found += [opening] if opening else []
+    return found + phraser.close()
+
+
+def test_the_first_words_can_be_spoken_before_the_phrase_is_complete() -> None:
+    assert opened("The best way to make tea is slow. Yes.") == [
+        Phrase("The best way", "The best way", after="to make"),
+        Phrase(" to make tea is slow.", "to make tea is slow.", before="The best way"),
+        Phrase(" Yes.", "Yes."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("I am so glad that you came today.", "I am so glad"),  # as long as a first phrase is
+        ("Of course, you may.", "Of course, you may."),  # a clause ends it soon
+        ("The answer is 42 of course not really.", "The answer is 42 of course not really."),
+        ("The **best way** to make it is slow.", "The **best way** to make it is slow."),
+        ("The user@a.bc of this is gone now.", "The user@a.bc of this is gone now."),
+        ("- The best way to make tea is slow.", "- The best way to make tea is slow."),
+        ("Short and sweet is it.", "Short and sweet is it."),  # its end is known by then
+        ("最好的办法是慢慢来，不要着急，真的不用着急。", "最好的办法是慢慢来，不要着急，"),
+    ],
+)
+def test_only_plain_words_with_more_of_them_behind_are_an_opening(text: str, first: str) -> None:
+    assert opened(text)[0].text == first
+
+
+def test_there_is_one_opening_and_only_at_the_begin() -> None:
+    text = "This is the first of them all. And this is the second of them all."
+    assert [bool(phrase.after) for phrase in opened(text)] == [True, False, False]
+    phraser = Phraser()
+    assert phraser.opening() is None
+    phraser.feed("Yes. And this is the second of them")
+    assert phraser.opening() is None
+
+
+def test_the_phrase_behind_an_opening_may_end_at_a_clause() -> None:
+    text = "The best way to make tea, as you know, is slow."
+    assert [phrase.text for phrase in opened(text)][:2] == ["The best way", " to make tea,"]
+
+
+@given(
+    text=st.one_of(
+        st.text(alphabet="ab .,-*`\n1'", max_size=80),
+        st.lists(st.sampled_from(["the", "I'd", "because", "a.", "b,", "3", "**x**", "\n"])).map(
+            " ".join
+        ),
+    ),
+    chunk=st.integers(1, 9),
+    first=st.integers(1, 20),
+)
+@example(text="a b c d e f g", chunk=1, first=1)
+def test_an_opening_only_divides_the_phrase_it_begins(text: str, chunk: int, first: int) -> None:
+    phrases = opened(text, chunk, first_phrase_chars=first)
+    assert "".join(phrase.text for phrase in phrases) == text
+    openings = [number for number, phrase in enumerate(phrases) if phrase.after]
+    for number in openings:
+        assert number == 0
+        opening, rest = phrases[0], next((p for p in phrases[1:] if p.spoken), None)
+        assert opening.spoken == opening.text.strip()
+        assert rest is not None
+        assert rest.before == opening.spoken
+        assert f"{rest.text.strip()} x ".startswith(opening.after)
+    assert sum(bool(phrase.before) for phrase in phrases) == len(openings)

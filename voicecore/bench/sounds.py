@@ -1,7 +1,7 @@
 """Sound made by arithmetic: levels, room noise, and what disturbs a conversation.
 
 All of it is 16 kHz, and random parts come from a generator that is passed in, so that two runs
-disturb alike.
+disturb alike. The noises themselves are in `noises`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voicecore.audio import EAR_HZ, Samples, from_float, ms_to_samples, to_float
+from voicecore.bench.noises import NOISES
 from voicecore.client import last_spoken_sample
 
 Floats = npt.NDArray[np.float64]
@@ -100,44 +101,9 @@ def room_noise(count: int, rms_db: float, rng: np.random.Generator) -> Samples:
     return _scaled(smooth, rms_db)
 
 
-def cough(rng: np.random.Generator, db: float = -20.0) -> Samples:
-    """Two bursts of breath, each with a hard beginning and about 250 ms of decay."""
-    bursts = [_burst(rng, float(rng.uniform(180, 320)), 60.0) for _ in range(2)]
-    return _scaled(np.concatenate((bursts[0], np.zeros(EAR_HZ // 8), bursts[1])), db)
-
-
-def keyboard(rng: np.random.Generator, db: float = -30.0, seconds: float = 1.5) -> Samples:
-    """Typing: about seven clicks a second, each a few milliseconds long."""
-    sound = np.zeros(round(seconds * EAR_HZ))
-    at = 0
-    while at < len(sound) - EAR_HZ // 20:
-        click = _burst(rng, 30.0, 4.0) * rng.uniform(0.5, 1.0)
-        sound[at : at + len(click)] += click
-        at += round(float(rng.uniform(0.08, 0.22)) * EAR_HZ)
-    return _scaled(sound, db)
-
-
-def music(rng: np.random.Generator, db: float = -26.0, seconds: float = 2.0) -> Samples:
-    """Plucked chords of a pentatonic scale, four notes a second, with their overtones."""
-    scale = 220.0 * 2 ** (np.array([0, 3, 5, 7, 10, 12]) / 12)
-    sound = np.zeros(round(seconds * EAR_HZ))
-    for at in range(0, len(sound), EAR_HZ // 4):
-        for hz in rng.choice(scale, 2, replace=False):
-            note = _note(float(hz), min(EAR_HZ, len(sound) - at))
-            sound[at : at + len(note)] += note
-    return _scaled(sound, db)
-
-
-def _burst(rng: np.random.Generator, ms: float, decay_ms: float) -> Floats:
-    count = ms_to_samples(ms, EAR_HZ)
-    fall = np.exp(-np.arange(count) / ms_to_samples(decay_ms, EAR_HZ))
-    return np.asarray(rng.standard_normal(count) * fall)
-
-
-def _note(hz: float, count: int) -> Floats:
-    seconds = np.arange(count) / EAR_HZ
-    tones = [np.sin(2 * np.pi * hz * k * seconds) / k * np.exp(-3 * k * seconds) for k in (1, 2, 3)]
-    return np.asarray(sum(tones))
+def noise(kind: str, rng: np.random.Generator, db: float) -> Samples:
+    """Make one of `noises.NOISES`, as loud in its loud parts as speech of this level."""
+    return at_level(_scaled(NOISES[kind](rng), -40.0), db)
 
 
 def _scaled(sound: Floats, rms_db: float) -> Samples:

@@ -44,6 +44,8 @@ class EngineInfo:
     Others are told in their prompt, and write calls as text."""
     reads_ahead: bool = False
     """A language model that gains by reading the beginning of a prompt while a person speaks."""
+    joins: bool = False
+    """A voice that can begin a sentence before its end is known: see `SpeechRequest.after`."""
 
 
 class Urgency(IntEnum):
@@ -187,6 +189,12 @@ class SpeechRequest:
     speed: float = 1.0
     """1 is the voice's own pace; 2 is twice as fast."""
     urgency: Urgency = Urgency.AWAITED
+    before: str = ""
+    """Words of the same sentence that were just spoken. They are not spoken again, but the voice
+    goes on from them as in one breath."""
+    after: str = ""
+    """Words that will follow in the same sentence. They are not spoken: the sound ends where they
+    would begin. Both only for a voice whose `EngineInfo.joins` is true; others may ignore them."""
 
 
 @attrs.frozen

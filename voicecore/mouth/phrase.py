@@ -7,6 +7,7 @@ one character at a time, so how the text was chunked cannot matter.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import attrs
@@ -33,6 +34,21 @@ class Phrase:
     """Exactly what this phrase covers: all phrases' texts joined are the reply."""
     spoken: str
     """What the voice should say; empty when there is nothing to say (code, emoji, space)."""
+    before: str = ""
+    """The same sentence's words in the phrase before, if that was its opening."""
+    after: str = ""
+    """Of an opening: the words that follow, by which the voice knows that the sentence goes on."""
+
+
+OPENING_WORDS = 3
+OPENING_AFTER = 2
+"""Of a reply's first words so many are spoken before the phrase is complete, and so many more must
+be known by then. They play for 0.5 to 1.2 s, in which the rest is written and spoken too. That two
+words ahead are enough to speak on in one breath, and one nearly so, is what Ma et al. found
+(Incremental Text-to-Speech Synthesis with Prefix-to-Prefix Framework, 2020)."""
+
+_PLAIN_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+"""Spoken as it is written, whatever stands around it."""
 
 
 class Phraser:
@@ -74,6 +90,8 @@ class Phraser:
         self._markup = Markup()
         self._pending = ""
         self._spoken_yet = False
+        self._opening = ""
+        """The reply's first words, once they are cut off, until the phrase they open follows."""
         self._mark: Mark | None = None
         self._muted = False
         """Inside the rest of a URL that was cut."""
@@ -104,6 +122,27 @@ class Phraser:
         if self._pending:
             self._emit(len(self._pending), phrases)
         return phrases
+
+    def opening(self) -> Phrase | None:
+        """Cut off the first words of the reply, so that the voice can begin with them at once.
+
+        There is one at most, of words that are spoken as they are written, and at least
+        ``first_phrase_chars`` long. The phrase it opens follows, as it would be without it.
+        """
+        if self._spoken_yet or self._opening or self._mark or self._markup.place is not Place.TEXT:
+            return None
+        *words, _ = self._pending.split() or [""]  # the last one may go on
+        length = next(
+            (count for count in range(OPENING_WORDS, len(words) - OPENING_AFTER + 1)
+             if len(" ".join(words[:count])) >= self._first_chars), 0,
+        )  # fmt: skip
+        known = words[: length + OPENING_AFTER]
+        if not length or not all(map(_PLAIN_WORD.fullmatch, known)):
+            return None
+        end = [word.end() for word in re.finditer(r"\S+", self._pending)][length - 1]
+        text = self._take(end)
+        self._opening = text.strip()
+        return Phrase(text, speakable(text, self.language), after=" ".join(known[length:]))
 
     def _end_line(self, phrases: list[Phrase]) -> None:
         if self._markup.place is Place.SILENT:
@@ -190,19 +229,25 @@ class Phraser:
             self._mark = Mark("clause", end - 1, end)
 
     def _emit(self, end: int, phrases: list[Phrase]) -> None:
-        text, self._pending = self._pending[:end], self._pending[end:]
+        text = self._take(end)
         silent = self._muted or self._markup.place is Place.SILENT
         spoken = "" if silent else speakable(text, self.language)
-        phrases.append(Phrase(text, spoken))
+        phrases.append(Phrase(text, spoken, before=self._opening if spoken else ""))
         self._spoken_yet = self._spoken_yet or bool(spoken)
+        self._opening = "" if spoken else self._opening
+        if self._held_from < 0:
+            self._held_from = 0
+            self._markup.release()
+
+    def _take(self, end: int) -> str:
+        """Cut off the pending text up to here."""
+        text, self._pending = self._pending[:end], self._pending[end:]
         self._mark = self._mark and self._mark.moved(end)
         self._clause = max(self._clause - end, 0)
         self._space = max(self._space - end, 0)
         self._any_space = max(self._any_space - end, 0)
         self._held_from -= end
-        if self._held_from < 0:
-            self._held_from = 0
-            self._markup.release()
+        return text
 
 
 def _in_url(text: str) -> bool:

@@ -39,7 +39,14 @@ async def synthesize(
             spoken = SpokenPhrase(phrase.text, spoken=phrase.spoken, begin=begin)
             turn.phrases.append(spoken)
             if phrase.spoken:
-                request = SpeechRequest(phrase.spoken, voice, speed, _urgency(turn))
+                request = SpeechRequest(
+                    phrase.spoken,
+                    voice,
+                    speed,
+                    _urgency(turn, phrase),
+                    before=phrase.before,
+                    after=phrase.after,
+                )
                 turn.speaking = request
                 try:
                     await _speak(tts, request, sound, spoken, turn)
@@ -48,11 +55,14 @@ async def synthesize(
             await sound.send((spoken, None))
 
 
-def _urgency(turn: Turn) -> Urgency:
-    """The first phrase is what the person waits for; of the others, the one before still plays."""
+def _urgency(turn: Turn, phrase: Phrase) -> Urgency:
+    """The first phrase is what the person waits for; of the others, the one before still plays.
+
+    An opening is too short to count as one.
+    """
     if turn.held:
         return Urgency.GUESS
-    return Urgency.AHEAD if turn.has("voice") else Urgency.AWAITED
+    return Urgency.AHEAD if turn.has("voice") and not phrase.before else Urgency.AWAITED
 
 
 async def _speak(

@@ -15,7 +15,7 @@ from voicecore.bench.playback import Echo
 from voicecore.bench.results import rate
 from voicecore.bench.scenarios.interruptions import STORY
 from voicecore.bench.scenarios.scenario import Scenario, Stage
-from voicecore.bench.sounds import at_level, cough, gain, keyboard, music, silence
+from voicecore.bench.sounds import at_level, gain, noise, silence
 
 ECHO_DB = -20.0
 """Of what the loudspeaker plays: a headset, or a phone that cancels most of it."""
@@ -29,6 +29,9 @@ WATCH_S = 2.0
 FIRST_S, BETWEEN_S = 0.8, 0.5
 """From the first sound of the reply to the first noise, and between two."""
 
+NOISES_DB = {"cough": 0.0, "keyboard": -10.0, "knock": -6.0, "chords": -6.0, "melody": -6.0}
+"""What is heard beside a microphone, and how loud it is there, to a voice."""
+
 BACKCHANNELS = ("Mm-hmm.", "Uh-huh.", "Mhm.")
 EACH = 3
 """Of every kind, each made anew."""
@@ -37,13 +40,15 @@ EACH = 3
 async def prepare(studio: Studio, seed: int) -> list[Utterance]:
     """The question for a long reply, and then the noises, mixed; an echo has no sound of its own.
 
-    Noises are as loud as they are beside a microphone: a cough as a voice, typing 10 dB below, a
-    murmured "mhm" and music 6 dB below. Silence is the control: a gap under it is the host's own.
+    A murmured "mhm" is 6 dB below a voice. Silence is the control: a gap under it is the
+    host's own.
     """
     rng = np.random.default_rng(seed)
-    noises = [Utterance("", cough(rng, SPEECH_DB), {"noise": "cough"}) for _ in range(EACH)]
-    noises += [Utterance("", keyboard(rng), {"noise": "keyboard"}) for _ in range(EACH)]
-    noises += [Utterance("", music(rng), {"noise": "music"}) for _ in range(EACH)]
+    noises = [
+        Utterance("", noise(kind, rng, SPEECH_DB + db), {"noise": kind})
+        for kind, db in NOISES_DB.items()
+        for _ in range(EACH)
+    ]
     for text in BACKCHANNELS:
         murmur = at_level(await studio.say(text), SPEECH_DB - 6)
         noises.append(Utterance(text, murmur, {"noise": "mhm"}))
@@ -57,7 +62,7 @@ async def prepare(studio: Studio, seed: int) -> list[Utterance]:
 async def play(stage: Stage) -> list[Row]:
     """Disturb stories until every noise has met a running reply."""
     story, *noises = stage.utterances
-    left = [noise for _ in range(stage.repeat) for noise in noises]
+    left = [each for _ in range(stage.repeat) for each in noises]
     total, asked = len(left), 0
     rows: list[Row] = []
     while left and asked < 2 * total:
@@ -83,29 +88,29 @@ async def _one_reply(
         return []
     rows: list[Row] = []
     at_s = first_s + FIRST_S
-    for noise in noises:
-        stage.tell(total - len(noises) + len(rows), total, noise.about["noise"])
-        row = await _disturb(person, mark, noise, at_s)
+    for disturber in noises:
+        stage.tell(total - len(noises) + len(rows), total, disturber.about["noise"])
+        row = await _disturb(person, mark, disturber, at_s)
         if row is None:
             break
-        rows.append({**noise.about, **row})
+        rows.append({**disturber.about, **row})
         if row["outcome"] == "lost":
             break
         at_s = trio.current_time() + BETWEEN_S
     return rows
 
 
-async def _disturb(person: Person, mark: int, noise: Utterance, at_s: float) -> Row | None:
+async def _disturb(person: Person, mark: int, disturber: Utterance, at_s: float) -> Row | None:
     """Make one noise and watch; None if the reply ended by itself meanwhile."""
     await trio.sleep_until(at_s - 0.05)
     arrived = len(person.tape)
-    if noise.about["noise"] == "echo":
-        delay_s = noise.about["delay_ms"] / 1000
+    if disturber.about["noise"] == "echo":
+        delay_s = disturber.about["delay_ms"] / 1000
         person.microphone.echo = Echo(person.playback, delay_s, gain(ECHO_DB))
         seconds = ECHO_S
     else:
-        at_s = person.microphone.say(noise.samples, at_s)
-        seconds = len(noise.samples) / EAR_HZ
+        at_s = person.microphone.say(disturber.samples, at_s)
+        seconds = len(disturber.samples) / EAR_HZ
     await trio.sleep_until(at_s + seconds + WATCH_S)
     person.microphone.echo = None
     row = disturbance(person.tape[mark:], person.playback, arrived - mark, at_s)
@@ -128,7 +133,7 @@ def summarise(rows: Sequence[Row]) -> Row:
 
 DISTURBANCES = Scenario(
     "disturbances",
-    'coughs, typing, music, "mhm" and the reply\'s own echo: is the reply lost?',
+    'coughs, typing, knocks, music, "mhm" and the reply\'s own echo: is the reply lost?',
     ("neko",),
     "there is no open microphone to disturb",
     prepare,

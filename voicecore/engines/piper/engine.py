@@ -58,10 +58,13 @@ class Piper:
     def __init__(
         self, model: str, files: ModelFiles, *, threads: int, lean: bool = False
     ) -> None:
-        self.info = EngineInfo("tts", "piper", model, version("piper-tts"), threads=threads)
         self._open = partial(open_voice, files=files, threads=threads, lean=lean)
         self._most = LEAN_VOICES if lean else MAX_VOICES
-        self._voices = {model: self._open(model)}
+        voice = self._open(model)
+        self.info = EngineInfo(
+            "tts", "piper", model, version("piper-tts"), threads=threads, joins=voice.joins
+        )
+        self._voices = {model: voice}
         """In order of use, the one used last at the end."""
         self._lock = Lock()
 
@@ -76,7 +79,7 @@ class Piper:
         with self._lock:
             voice = self._voice(request.voice or self.info.model)
         try:
-            for chunk in voice.speak(request.text, request.speed):
+            for chunk in voice.speak(request.text, request.speed, request.before, request.after):
                 emit(chunk)
         except OnnxErrors as error:
             raise EngineError(f"The voice {voice.name!r} failed on a phrase: {error}.") from error

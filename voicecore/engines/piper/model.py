@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -51,9 +52,16 @@ _SAME = 1e-3
 class Speech:
     """A piece of speech in the making."""
 
-    windows: Iterator[Sound]
+    windows: Callable[[int, int], Iterator[Sound]]
+    """Makes the sound from one sample to another, which must be ends of phonemes, or ``0`` and
+    ``total``."""
+    total: int
+    """Samples in all."""
     durations: npt.NDArray[np.int64] | None
-    """Samples of each phoneme id, which sum to those of all windows. None if they are not known."""
+    """Samples of each phoneme id, which sum to the total. None if they are not known."""
+
+    def whole(self) -> Iterator[Sound]:
+        return self.windows(0, self.total)
 
 
 class Model(Protocol):
@@ -69,7 +77,8 @@ class Whole:
 
     def speak(self, ids: Tensors) -> Speech:
         shrink = ids["input"].shape[1] >= _LONG_INPUT
-        return Speech(iter([self._session.run(ids, shrink=shrink)[0].reshape(-1)]), None)
+        sound = self._session.run(ids, shrink=shrink)[0].reshape(-1)
+        return Speech(lambda begin, end: iter([sound[begin:end]]), len(sound), None)
 
 
 class Parted:
@@ -90,10 +99,15 @@ class Parted:
         made, total = self._encode(ids)
         frames = made[self._parts.durations].reshape(-1).astype(np.int64)
         durations = frames * self._frame_samples if frames.sum() == total else None
-        return Speech(self.decode(made, self._window_ends(total)), durations)
+        return Speech(partial(self._windows, made), total * self._frame_samples, durations)
 
-    def _window_ends(self, total: int) -> Iterator[int]:
-        return window_ends(total, self._rate_hz / 1000 / self._frame_samples, self._longest_ms)
+    def _windows(self, made: Tensors, begin: int, end: int) -> Iterator[Sound]:
+        first, last = begin // self._frame_samples, end // self._frame_samples
+        return self.decode(made, self._window_ends(first, last), first)
+
+    def _window_ends(self, begin: int, end: int) -> Iterator[int]:
+        per_ms = self._rate_hz / 1000 / self._frame_samples
+        return (begin + at for at in window_ends(end - begin, per_ms, self._longest_ms))
 
     def _encode(self, ids: Tensors) -> tuple[Tensors, int]:
         """Return what the encoder makes, and how many frames the sound will have."""
@@ -107,19 +121,18 @@ class Parted:
             ValueError: they would not: the voice is built otherwise than it seems.
         """
         made, total = self._encode(ids)
-        sound = np.concatenate(list(self.decode(made, self._window_ends(total))))
+        sound = np.concatenate(list(self.decode(made, self._window_ends(0, total))))
         first = np.concatenate(list(self.decode(made, _CHECKED)))
         if total < _CHECKED[-1] or np.abs(sound[: len(first)] - first).max() > _SAME:
             raise ValueError("windows of its sound do not join")
         return sound
 
-    def decode(self, made: Tensors, ends: Iterable[int]) -> Iterator[Sound]:
-        """Make the sound of windows, one after the other, that end at these frames."""
+    def decode(self, made: Tensors, ends: Iterable[int], begin: int = 0) -> Iterator[Sound]:
+        """Make the sound of windows, one after the other from a frame on, that end at these."""
         work: _Work | None = None
         for part, session in zip(self._parts.local, self._local, strict=True):
             work = _Work(part, session, made, work)
         assert work is not None
-        begin = 0
         for end in ends:
             yield work.frames(begin, end).reshape(-1)
             begin = end
@@ -159,6 +172,8 @@ class _Work:
 
         A later call may begin before the end of this one, but not before its beginning.
         """
+        if not self._made.size:
+            self._kept = self._done = begin
         if end > self._done:
             self._go_on(end)
         width = self._part.width
@@ -168,7 +183,7 @@ class _Work:
 
     def _go_on(self, end: int) -> None:
         reach, width, done = self._part.reach, self._part.width, self._done
-        if done:
+        if self._made.size:
             end = min(self.total, max(end, done + _AHEAD * reach))
         first, last = max(0, done - reach), min(self.total, end + reach)
         (output,) = self._session.run(self._input(first, last))

@@ -29,15 +29,19 @@ class Trimmer:
 
     A sound that ends earlier is filled up with silence; one without an audible sample is empty.
     Silence within a sound passes at once as far as it may belong to the pause; only what is longer
-    is held back until the sound goes on.
+    is held back until the sound goes on. Where a sentence had begun before, or goes on, nothing is
+    left out or added.
     """
 
-    def __init__(self, rate_hz: int, pause_ms: float) -> None:
+    def __init__(
+        self, rate_hz: int, pause_ms: float, *, begun: bool = False, goes_on: bool = False
+    ) -> None:
         self._lead = ms_to_samples(LEAD_MS, rate_hz)
         self._tail = max(0, ms_to_samples(pause_ms - LEAD_MS, rate_hz))
         self._held: Sound = np.zeros(0, np.float32)
         self._tail_given = self._given = 0
-        self.begun = False
+        self._goes_on = goes_on
+        self.begun = begun
         """Whether anything was audible so far."""
         self.left_out = 0
         """Samples before the first that was given."""
@@ -57,7 +61,9 @@ class Trimmer:
 
     def _end(self, sound: Sound, audible: npt.NDArray[np.intp]) -> int:
         """Say how much of a sound that has begun can be given."""
-        if len(audible):
+        if self._goes_on:
+            end = len(sound)
+        elif len(audible):
             last = int(audible[-1]) + 1
             end = min(len(sound), last + self._tail)
             self._tail_given = end - last
@@ -68,6 +74,8 @@ class Trimmer:
 
     def close(self, at_least: int = 0) -> list[Sound]:
         """Return the rest of the pause, and more silence up to ``at_least`` samples in all."""
+        if self._goes_on:
+            return []
         pause = self._tail - self._tail_given if self.begun else 0
         rest = max(pause, at_least - self._given)
         return [np.zeros(rest, np.float32)] if rest > 0 else []
