@@ -44,6 +44,9 @@ def test_imports_follow_the_flow(module: str) -> None:
         assert not found & {"voicecore.session", "voicecore.server", "voicecore.host"}
     if in_folder(module, "engines") and module.split("/")[1] not in TRIO_ENGINES:
         assert "trio" not in found
+    if in_folder(module, "talk"):  # a client: it knows the host by its wire only
+        ours = {name for name in found if name.startswith("voicecore") and ".talk" not in name}
+        assert ours <= {"voicecore.audio", "voicecore.client", "voicecore.errors"}
     if not in_folder(module, "wire") and module not in {
         "server.py", "session.py", "reception.py", "client.py",
     }:  # fmt: skip

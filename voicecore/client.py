@@ -34,10 +34,25 @@ AUDIBLE = 0.02
 """Of the loudest sample: what is quieter counts as silence when the first sound is looked for."""
 
 
+CONNECT_S = 10.0
+"""A host answers within milliseconds, also while it loads its models."""
+
+
 class HostUnreachable(VoicecoreError):
     """No host answers at the address, or it does not let this client in."""
 
     code = "HOST_UNREACHABLE"
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        """Of HTTP, if the host refused; 503 if it is full or stopping, so that it may be tried
+        again."""
+
+
+def microphone_frame(samples: Samples) -> bytes:
+    """Make a N.E.K.O. binary frame of microphone sound: 16 kHz, at most 120 ms (docs/wire.md)."""
+    return b"NEKO" + EAR_HZ.to_bytes(4, "little") + encode_s16le(samples)
 
 
 def last_spoken_sample(samples: Samples) -> int:
@@ -230,17 +245,23 @@ async def open_socket(url: str) -> AsyncIterator[Socket]:
     Raises:
         HostUnreachable: nothing answers there, or it refuses; in a group if the block is entered.
     """
+    where = url.partition("?")[0]
     async with trio.open_nursery() as nursery:
         try:
-            socket = await trio_websocket.connect_websocket_url(
-                nursery, url, max_message_size=16 * 1024 * 1024
-            )
+            with trio.fail_after(CONNECT_S):
+                socket = await trio_websocket.connect_websocket_url(
+                    nursery, url, max_message_size=16 * 1024 * 1024
+                )
+        except trio.TooSlowError:
+            raise HostUnreachable(f"{where} has not answered within {CONNECT_S:.0f} s.") from None
         except trio_websocket.ConnectionRejected as rejected:
             body = (rejected.body or b"").decode("utf-8", "replace").strip()
-            raise HostUnreachable(f"{url} refused: {rejected.status_code} {body}") from None
+            raise HostUnreachable(
+                f"{where} refused: {rejected.status_code} {body}", status=rejected.status_code
+            ) from None
         except (OSError, trio_websocket.HandshakeError, ValueError) as error:
             raise HostUnreachable(
-                f"No host answers at {url}: {error}. Is it running? Start one: voicecore serve"
+                f"No host answers at {where}: {error}. Is it running? Start one: voicecore serve"
             ) from None
         try:
             yield Socket(socket)

@@ -11,12 +11,13 @@ from importlib import import_module
 from voicecore import __version__
 from voicecore.errors import VoicecoreError
 
-COMMANDS = ("serve", "ask", "say", "hear", "bench", "models", "tools", "check")
+COMMANDS = ("serve", "talk", "ask", "say", "hear", "bench", "models", "tools", "check")
 
 DESCRIPTION = "A host for spoken conversation: it hears, thinks and speaks."
 EPILOG = """\
 start here:
   voicecore serve          start the host on http://127.0.0.1:3000
+  voicecore talk           talk to it here: microphone and speaker, or --text
   voicecore ask            speak a question to it and hear the answer
   voicecore check          what is installed, and what is missing
 
@@ -34,9 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"voicecore {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name in COMMANDS:
+    words = sys.argv[1:] if argv is None else argv
+    # The others would take memory from a host, and time from every command.
+    for name in words[:1] if words[:1] and words[0] in COMMANDS else COMMANDS:
         import_module(f"voicecore.commands.{name}").add_parser(subparsers)
-    args = parser.parse_args(argv)
+    args = parser.parse_args(words)
     try:
         return int(args.run(args))
     except VoicecoreError as error:

@@ -92,7 +92,7 @@ async def ask(
             question = await _built_in(config)
         async with open_client(url) as client:
             return await _exchange(client, question, console)
-    async with _own_host(config, console) as (own_url, host):
+    async with own_host(config, console) as (own_url, host):
         if question is None:
             engines = await host.room.warm()
             spoken = await speak(engines.tts, QUESTION)
@@ -120,7 +120,7 @@ async def _built_in(config: Config) -> Samples:
 
 
 @asynccontextmanager
-async def _own_host(config: Config, console: Console) -> AsyncIterator[tuple[str, Host]]:
+async def own_host(config: Config, console: Console) -> AsyncIterator[tuple[str, Host]]:
     """Start a host on a free port that remembers nothing."""
     config = attrs.evolve(config, server=attrs.evolve(config.server, host="127.0.0.1", port=0))
     files = ModelStore.of(config)

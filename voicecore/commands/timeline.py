@@ -36,6 +36,12 @@ def table(spans: Spans) -> Table:
     return drawn
 
 
+def line(spans: Spans, *, more: Mapping[str, float]) -> str:
+    """Write the stages into one line, and what else took time (name: ms) behind them."""
+    took_ms = [(span["name"], span["end_ms"] - span["start_ms"]) for span in spans]
+    return " · ".join(f"{name} {ms:.0f}" for name, ms in [*took_ms, *more.items()])
+
+
 def _bar(start: float, end: float) -> str:
     first, last = round(max(start, 0) * BAR_WIDTH), round(end * BAR_WIDTH)
     filled = max(1, last - first)
