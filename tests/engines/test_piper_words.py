@@ -51,6 +51,15 @@ def test_joined_and_split_words_are_told_apart(text: str, phonemes: str, expecte
     assert split == expected.split("|" if "|" in expected else " ")
 
 
+def test_numbers_that_are_equal_by_accident_match_nothing() -> None:
+    text, phonemes = "my iPhone is in the box", "maɪ aɪ fəʊn ɪz ɪnðə bɒks"
+    alone = {"my": "maɪ", "iPhone": "aɪ fəʊn", "is": "ɪz", "in": "ɪn", "the": "ðə", "box": "bɒks"}
+    found = spans(text.split(), phonemes, lambda word: alone[word])
+    assert ["".join(phonemes[first:last]) for first, last in found] == [
+        *("maɪ", "aɪ fəʊn", "ɪz", "ɪn", "ðə", "bɒks")
+    ]
+
+
 def check_spans(found: list[Span], phonemes: Sequence[str]) -> None:
     places = [place for span in found for place in span]
     assert places == sorted(places)
@@ -169,6 +178,35 @@ def test_words_are_told_once_in_order_within_the_sound(
     edges = [0, *(edge for word in told for edge in (word.start_ms, word.end_ms))]
     assert edges == sorted(edges)
     assert edges[-1] <= len(sound) / 22.05 + 0.05
+
+
+def bare(phonemes: Sequence[str]) -> list[str]:
+    """Sounds without stress and gaps, which the words around them may change."""
+    return [phoneme for phoneme in phonemes if sounds(phoneme) and phoneme not in "ˈˌ"]
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Your iPhone is on the table in the kitchen.",
+        "My iPhone will be fine in the morning.",
+        "Your WiFi router is in the kitchen.",
+        "World War II ended in the summer.",
+        "The best of the two is in the PhD thesis.",
+    ],
+)
+def test_a_sentence_in_two_parts_has_each_sound_once(loaded: Piper, text: str) -> None:
+    """Wherever it is divided, both parts end and begin at the same of its phonemes."""
+    voice = loaded._voices[loaded.info.model]
+    (sentence,) = pieces(text, voice.reader)
+    words = text.split()
+    for known in range(3, len(words)):
+        (begun,) = pieces(" ".join(words[:known]), voice.reader)
+        for (_, (first, _)), (_, (again, _)) in zip(
+            sentence.words[:known], begun.words[:known], strict=True
+        ):
+            assert bare(sentence.phonemes[:first]) == bare(begun.phonemes[:again])
 
 
 @pytest.mark.model

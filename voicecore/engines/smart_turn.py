@@ -56,9 +56,7 @@ class SmartTurn:
 
     concurrency = 1
 
-    def __init__(
-        self, model: str, files: ModelFiles, *, threads: int, lean: bool = False
-    ) -> None:
+    def __init__(self, model: str, files: ModelFiles, *, threads: int, lean: bool = False) -> None:
         self.info = EngineInfo("turn", "smart-turn", model, version("onnxruntime"), threads=threads)
         path = str(files.file(model, ".onnx"))
         try:

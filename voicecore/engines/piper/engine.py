@@ -55,9 +55,7 @@ class Piper:
     two windows while somebody waits for a first one. A phrase that is held takes 2 MB. (espeak,
     process-wide and locked, serves one at a time anyway.)"""
 
-    def __init__(
-        self, model: str, files: ModelFiles, *, threads: int, lean: bool = False
-    ) -> None:
+    def __init__(self, model: str, files: ModelFiles, *, threads: int, lean: bool = False) -> None:
         self._open = partial(open_voice, files=files, threads=threads, lean=lean)
         self._most = LEAN_VOICES if lean else MAX_VOICES
         voice = self._open(model)

@@ -138,9 +138,7 @@ class Parted:
             begin = end
 
 
-def window_ends(
-    frames: int, per_ms: float, longest_ms: int = LONGEST_WINDOW_MS
-) -> Iterator[int]:
+def window_ends(frames: int, per_ms: float, longest_ms: int = LONGEST_WINDOW_MS) -> Iterator[int]:
     """Cut frames into windows, and return the end of each.
 
     A last window that would be shorter than half of the one before it is joined to that.

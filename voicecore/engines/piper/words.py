@@ -42,13 +42,21 @@ def spans(words: Sequence[str], phonemes: Sequence[str], alone: Alone) -> list[S
         alone: says what a word would sound like by itself.
     """
     groups = _groups(phonemes)
-    if not words or len(groups) == len(words):
+    if not words or (len(groups) == len(words) and _are_whole(words, alone)):
         return groups[: len(words)]
     begins = _begins(words, phonemes, alone)
     found: list[Span] = []
     for begin, end in zip(begins, (*begins[1:], len(phonemes)), strict=True):
         found.append(_heard(phonemes, begin, end, found[-1][1] if found else 0))
     return found
+
+
+def _are_whole(words: Sequence[str], alone: Alone) -> bool:
+    """Whether each word by itself is one group of sounds.
+
+    espeak says "iPhone" in two groups and "in the" in one: their numbers can be equal by accident.
+    """
+    return all(len(_groups(alone(word))) == 1 for word in words)
 
 
 def _groups(phonemes: Sequence[str]) -> list[Span]:
