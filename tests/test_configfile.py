@@ -172,7 +172,7 @@ def test_an_unknown_key_is_refused_with_the_nearest(file: Path) -> None:
         ("characters.a.vioce=x", "did you mean characters.a.voice?"),
         ("prompt=x", "did you mean characters.NAME.prompt?"),
         ("paths.zzz=1", "in paths there are data, models."),
-        ("zzz=1", "at the top there are server, paths, "),
+        ("zzz=1", "at the top there are profile, server, "),
     ],
 )
 def test_hints_for_unknown_keys(override: str, hint: str) -> None:

@@ -24,7 +24,7 @@ def test_the_shipped_page_is_what_the_classes_say() -> None:
 
 def test_every_key_has_words() -> None:
     silent = [dotted(each.key) for each in settings() if not each.is_table and not each.meaning]
-    options = [f"{kind}.options.*" for kind in ("vad", "turn", "stt", "llm", "tts")]
+    options = [f"{kind}.options.*" for kind in ("vad", "turn", "wake", "stt", "llm", "tts")]
     assert silent == [*options, "mcp.*.env.*"]
 
 

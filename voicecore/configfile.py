@@ -16,6 +16,7 @@ import cattrs
 from cattrs.gen import make_dict_structure_fn, override
 
 from voicecore.config import Config
+from voicecore.config.profiles import PROFILES
 from voicecore.configreference import Key, dotted, find, settings, toml
 from voicecore.errors import ConfigError
 
@@ -31,7 +32,7 @@ _KEY_PART = re.compile(
 
 
 def load(path: Path | None, overrides: Sequence[str] = ()) -> Config:
-    """Make the configuration: defaults, then the file, then the overrides, each over the last.
+    """Make the configuration: defaults, profile, file, overrides, each over the one before.
 
     Args:
         path: A TOML file, or None for none. Its relative paths are relative to its folder.
@@ -49,6 +50,7 @@ def load(path: Path | None, overrides: Sequence[str] = ()) -> Config:
         key, value = _parse_override(text)
         data = _merged(data, _beside(Path.cwd(), _nested(key, value)))
         given.append(key)
+    data = _merged(_profile(data.get("profile")), data)
     try:
         config = _converter().structure(data, Config)
     except cattrs.BaseValidationError as exc:
@@ -110,6 +112,14 @@ def _parse_value(text: str) -> object:
     except tomllib.TOMLDecodeError:
         return text
     return found["value"] if len(found) == 1 else text  # else: several lines of TOML in a string
+
+
+def _profile(name: object) -> Table:
+    """Return a profile's values; nothing for a name that is none, which the checks will tell."""
+    data: Table = {}
+    for choice in PROFILES[name].choices if isinstance(name, str) and name in PROFILES else ():
+        data = _merged(data, _nested(tuple(choice.key.split(".")), choice.value))
+    return data
 
 
 def _nested(key: Key, value: object) -> Table:

@@ -21,6 +21,7 @@ from typing import Any, Literal
 import attrs
 
 from voicecore.config import Config
+from voicecore.config.profiles import PROFILES, Profile
 
 Key = tuple[str, ...]
 """The parts of a dotted key. In a `Setting`, ``*`` stands for a name the person chooses."""
@@ -195,6 +196,10 @@ A single setting can be given on the command line, as often as needed, and wins 
 voicecore serve --set server.port=8080 --set 'characters.robin.prompt="You are a robin."'
 ```
 
+A *profile* is a set of defaults for a kind of machine, chosen with `--profile kiosk` or with
+`profile = "kiosk"` in the file's first line; the file and `--set` are stronger. See
+[Profiles](#profiles).
+
 - The value after `--set` is read as TOML; what is no TOML is taken as a string, so
   `--set stt.language=de` needs no quotes. A string that looks like a number does: `'"123"'`.
 - A name with more in it than `A-Z a-z 0-9 _ -` is quoted: `[characters."小天"]`. After `--set`
@@ -212,7 +217,21 @@ This page is made from `voicecore/config/`; do not edit it.
 def describe() -> str:
     """The reference of every setting, as Markdown."""
     tables = [setting for setting in settings() if attrs.has(setting.type)]
-    return "\n".join([_INTRODUCTION, *(_section(table) for table in tables)])
+    return "\n".join([_INTRODUCTION, *map(_section, tables), _profiles()])
+
+
+def _profiles() -> str:
+    told = (_profile(name, profile) for name, profile in PROFILES.items())
+    return "\n".join(["## Profiles", "", *told])
+
+
+def _profile(name: str, profile: Profile) -> str:
+    lines = [f"**`{name}`**: {profile.summary}", ""]
+    if profile.choices:
+        lines += ["| key | value | reason |", "|---|---|---|"]
+    for choice in profile.choices:
+        lines.append(f"| `{choice.key}` | `{toml(choice.value)}` | {choice.why} |")
+    return "\n".join([*lines, ""] if profile.choices else lines)
 
 
 def _section(table: Setting) -> str:

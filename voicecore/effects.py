@@ -26,6 +26,7 @@ from voicecore.mind.happenings import (
     Opened,
     OpenFailed,
     Overheard,
+    Phase,
     ReadFiles,
     Remember,
     TurnOver,
@@ -62,6 +63,8 @@ class Effects:
     be_patient: Callable[[bool], None]
     """Has the socket take what comes at once, or a little later and together."""
     seat: Seat = attrs.field(init=False)
+    _claimed: str | None = attrs.field(default=None, init=False)
+    """The conversation found for the newest `Open`."""
     _shown_status: object = attrs.field(default=None, init=False)
     _overruns: Episodes = attrs.field(factory=lambda: Episodes(quiet_s=5.0), init=False)
 
@@ -86,6 +89,7 @@ class Effects:
         return Seat(
             self.guest,
             lambda: self.taking.conversation,
+            lambda: self._claimed if self.taking.phase is Phase.OPENING else None,
             self.tell,
             self.offer,
             self.dismiss,
@@ -193,7 +197,7 @@ class Effects:
         await self.memories.send(memory)
 
     async def stored(self) -> None:
-        """Wait until all that was said here so far is stored."""
+        """Wait until all that was said here so far is stored, or lost: the session was cut."""
         flush = Flush()
         try:
             await self.memories.send(flush)
@@ -202,10 +206,7 @@ class Effects:
         await flush.done.wait()
 
     async def open(self, action: Open) -> None:
-        """Wait for the engines and load the conversation; then say so.
-
-        In this order: what is loaded and not open yet might be deleted.
-        """
+        """Wait for the engines and load the conversation; then say so."""
         store, guest = self.host.store, self.guest
         me = {"character": guest.character, "client": guest.key}
         wanted = action.session_id
@@ -213,13 +214,15 @@ class Effects:
         await self.stored()
         await self.host.presence.settled(self.seat)
         try:
-            if action.own and wanted is not None:
-                await self._refuse_if_foreign(wanted)
-            continued = await store.latest(**me) if wanted is None and action.latest else None
-            for other in self.host.presence.of_conversation(wanted or continued):
+            async with self.host.presence.claims:
+                if action.own and wanted is not None:
+                    await self._refuse_if_foreign(wanted)
+                continued = await store.latest(**me) if wanted is None and action.latest else None
+                found = self._claimed = wanted or continued
+            for other in self.host.presence.of_conversation(found):
                 await other.stored()
             try:
-                record, created = await store.open(wanted or continued, **me)
+                record, created = await store.open(found, **me)
             except StoreError as error:
                 if continued is None:
                     raise
@@ -248,6 +251,8 @@ class Effects:
             self.inbox,
             self.replies,
             self.be_patient,
+            lambda: self.taking.turn is not None,
+            self.emit,
         )
         await hearing.listen()
 

@@ -12,12 +12,14 @@ from functools import partial
 import attrs
 import trio
 
+from voicecore import events
 from voicecore.audio import Samples
 from voicecore.ears.echo import Echo
 from voicecore.ears.endpoint import Endpointer
 from voicecore.ears.recording import Recording, record
 from voicecore.ears.segment import Take, segment
 from voicecore.ears.transcribe import transcribe
+from voicecore.ears.wake import WakefulEndpointer, WakeGate
 from voicecore.engines import Engines, idle
 from voicecore.engines.interface import TurnJudge, TurnSound, Urgency
 from voicecore.errors import EngineError
@@ -59,12 +61,15 @@ class Hearing:
     replies: Replies
     on_quiet: Callable[[bool], None]
     """Told whether what comes need not be taken at once, because nobody speaks."""
+    answering: Callable[[], bool]
+    """Whether the host answers, or says something of its own accord."""
+    emit: Callable[[events.Event], None]
 
     async def listen(self) -> None:
         """Turn frames and recordings into words, for ever."""
         engines = await self.host.room.warm()
         config = self.host.config
-        endpointer = Endpointer(engines.vad.detector(), config.ears, self.replies)
+        endpointer = self._endpointer(engines)
         judge = None if engines.turn is None else partial(_judge, engines.turn)
         utterances_in, utterances_out = trio.open_memory_channel[Take](UTTERANCES)
         async with trio.open_nursery() as nursery:
@@ -87,6 +92,20 @@ class Hearing:
                 self.inbox.clone(),
                 engines.stt,
             )  # fmt: skip
+
+    def _endpointer(self, engines: Engines) -> Endpointer:
+        """What finds utterances: with a wake word, one that sleeps until it is said."""
+        config, voice, wake = self.host.config, engines.vad.detector(), engines.wake
+        if wake is None:
+            return Endpointer(voice, config.ears, self.replies)
+        word = wake.word
+
+        def tell(awake: bool) -> None:  # noqa: FBT001
+            self.emit(events.Attention(awake, word))
+
+        gate = WakeGate(wake.detector(), wake.late_ms, config.wake.awake_ms)
+        tell(gate.awake)
+        return WakefulEndpointer(gate, self.answering, tell, voice, config.ears, self.replies)
 
     def _language(self) -> str:
         return self.host.language(self.guest.character)

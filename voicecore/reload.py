@@ -21,7 +21,7 @@ log = structlog.get_logger()
 Load: TypeAlias = Callable[[], Config]
 """Reads the configuration again; raises ConfigError. Blocks."""
 
-FIXED_SECTIONS = ("vad", "turn", "stt", "llm", "tts", "paths", "models", "mcp", "logs")
+FIXED_SECTIONS = ("vad", "turn", "wake", "stt", "llm", "tts", "paths", "models", "mcp", "logs")
 """Loaded engines, open files and running servers stay as they are until the host starts again."""
 FIXED_SERVER = ("host", "port")
 

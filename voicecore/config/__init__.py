@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Literal
 
 import attrs
+from attrs.validators import in_
 
 from voicecore.config.conversation import CharacterConfig, EarsConfig, EyesConfig, MouthConfig
 from voicecore.config.engines import (
@@ -21,6 +23,7 @@ from voicecore.config.engines import (
     TtsConfig,
     TurnConfig,
     VadConfig,
+    WakeConfig,
 )
 from voicecore.config.server import LogConfig, PathsConfig, ServerConfig
 from voicecore.config.tools import McpServerConfig, ToolsConfig
@@ -35,11 +38,16 @@ def cores() -> int:
 class Config:
     """Everything; the one object the parts of the host are made from."""
 
+    profile: Literal["default", "kiosk"] = attrs.field(
+        default="default", validator=in_(("default", "kiosk"))
+    )
+    """A set of defaults (`config/profiles.py`), which the settings given are stronger than."""
     server: ServerConfig = attrs.field(factory=ServerConfig)
     paths: PathsConfig = attrs.field(factory=PathsConfig)
     ears: EarsConfig = attrs.field(factory=EarsConfig)
     vad: VadConfig = attrs.field(factory=VadConfig)
     turn: TurnConfig = attrs.field(factory=TurnConfig)
+    wake: WakeConfig = attrs.field(factory=WakeConfig)
     stt: SttConfig = attrs.field(factory=SttConfig)
     llm: LlmConfig = attrs.field(factory=LlmConfig)
     tts: TtsConfig = attrs.field(factory=TtsConfig)
@@ -83,5 +91,6 @@ __all__ = [
     "TtsConfig",
     "TurnConfig",
     "VadConfig",
+    "WakeConfig",
     "cores",
 ]

@@ -48,6 +48,25 @@ class TurnConfig(EngineConfig):
     model: str = "smart-turn-v3.2"
 
 
+WAKE_WORDS = ("okay_nabu", "hey_jarvis", "hey_mycroft", "alexa")
+"""Those that ``micro-wakeword`` knows: their models are in its package."""
+
+
+@attrs.frozen(kw_only=True)
+class WakeConfig(EngineConfig):
+    """A word that an open microphone waits for before anything is listened to."""
+
+    engine: str = "none"
+    """``micro-wakeword``, or ``none`` to listen always."""
+    model: str = "okay_nabu"
+    """The word: ``okay_nabu``, ``hey_jarvis``, ``hey_mycroft`` or ``alexa``."""
+    awake_ms: int = attrs.field(default=8_000, validator=ge(1_000))
+    """How long it listens on after the last thing that was said, by the person or by the host."""
+    threshold: float = attrs.field(default=0.0, validator=[ge(0), le(1)])
+    """The probability from which a sound is the word; more makes it deafer. 0: the word's own, 0.85
+    to 0.97."""
+
+
 @attrs.frozen(kw_only=True)
 class SttConfig(EngineConfig):
     """Speech to text."""

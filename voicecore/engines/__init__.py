@@ -1,9 +1,9 @@
 """Native code and the threads that own it; engines are found by name.
 
 An engine is an entry point in the group of its kind (``voicecore.stt``, ``.llm``, ``.tts``,
-``.vad``, ``.turn``): a function ``load(config, files, *, threads)``. It is imported only when it is
-used, and another package may add its own. Blocking engines return a `Native`, which gets its
-threads here; others return an `Engine` of their own.
+``.vad``, ``.turn``, ``.wake``): a function ``load(config, files, *, threads)``. It is imported only
+when it is used, and another package may add its own. Blocking engines return a `Native`, which gets
+its threads here; others return an `Engine` of their own.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ from voicecore.engines.interface import (
     TurnJudge,
     Urgency,
     Vad,
+    Wake,
 )
 from voicecore.engines.schedule import Schedule
 from voicecore.engines.worker import ThreadedEngine, Waited, open_threaded
 from voicecore.errors import EngineError, EngineMissing, VoicecoreError
 
-KINDS: tuple[Kind, ...] = ("vad", "stt", "llm", "tts", "turn")
+KINDS: tuple[Kind, ...] = ("vad", "stt", "llm", "tts", "turn", "wake")
 
 
 @attrs.frozen(eq=False)
@@ -50,6 +51,8 @@ class Engines:
     """Every language model by its name in the configuration, ``llm`` among them."""
     turn: TurnJudge | None = None
     """None where turns end by silence alone."""
+    wake: Wake | None = None
+    """None where the ears never sleep."""
     schedule: Schedule | None = None
     """What the native engines work on next; None for engines that were not opened here."""
 
@@ -73,6 +76,8 @@ class Engines:
         yield from (("vad", self.vad), ("stt", self.stt), ("llm", self.llm), ("tts", self.tts))
         if self.turn is not None:
             yield "turn", self.turn
+        if self.wake is not None:
+            yield "wake", self.wake
         yield from (("llm", other) for other in self.llms.values() if other is not self.llm)
 
     def infos(self) -> list[EngineInfo]:
@@ -122,7 +127,7 @@ def threads_for(config: Config) -> dict[Kind, int]:
     """
     mine = cores()
     share: dict[Kind, int] = {
-        "vad": 1, "stt": mine, "llm": max(1, mine // 2), "tts": mine, "turn": 1,
+        "vad": 1, "stt": mine, "llm": max(1, mine // 2), "tts": mine, "turn": 1, "wake": 1,
     }  # fmt: skip
     return {kind: section(config, kind).threads or share[kind] for kind in KINDS}
 
@@ -132,8 +137,8 @@ def section(config: Config, kind: Kind) -> EngineConfig:
 
 
 def is_off(config: Config, kind: Kind) -> bool:
-    """Whether the host does without an engine of this kind, which only ``turn`` allows."""
-    return kind == "turn" and config.turn.engine == "none"
+    """Whether the host does without this kind, as it can without ``turn`` and ``wake``."""
+    return kind in {"turn", "wake"} and section(config, kind).engine == "none"
 
 
 def names(kind: Kind) -> list[str]:

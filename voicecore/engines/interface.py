@@ -17,7 +17,7 @@ import attrs
 
 from voicecore.audio import Samples
 
-Kind: TypeAlias = Literal["stt", "llm", "tts", "vad", "turn"]
+Kind: TypeAlias = Literal["stt", "llm", "tts", "vad", "turn", "wake"]
 
 R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
@@ -322,6 +322,39 @@ class Vad(Protocol):
     def info(self) -> EngineInfo: ...
 
     def detector(self) -> VoiceDetector: ...
+
+
+# --- wake word -----------------------------------------------------------------------------------
+
+
+class WakeDetector(Protocol):
+    """Listens for the wake word in one stream of sound. Synchronous, as `VoiceDetector` is."""
+
+    def feed(self, frame: Samples) -> bool:
+        """Take any number of samples at 16 kHz and say whether the word was just completed.
+
+        It is told some time after that (`Wake.late_ms`), and perhaps for some frames in a row.
+        """
+
+    def reset(self) -> None:
+        """Forget the past: the next frame begins a new stream."""
+
+
+class Wake(Protocol):
+    """A loaded wake word engine; makes one detector for each conversation."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    @property
+    def word(self) -> str:
+        """What is to be said, as it is written for people: ``Okay Nabu``."""
+
+    @property
+    def late_ms(self) -> int:
+        """How long after the word's end, at most, it is noticed, if more is said at once."""
+
+    def detector(self) -> WakeDetector: ...
 
 
 # --- how an engine is loaded ---------------------------------------------------------------------

@@ -150,7 +150,8 @@ def _in_nice_thread(make: Callable[[], T]) -> T:
 
     def run() -> None:
         if sys.platform == "linux":
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+            own = os.getpriority(os.PRIO_PROCESS, 0)  # less than that, only root may
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), max(NICENESS, own))
         result.append(outcome.capture(make))
 
     thread = threading.Thread(target=run, name="llama loading")

@@ -31,6 +31,7 @@ from voicecore.events.asked import (
 from voicecore.events.told import (
     Activity,
     AgentStatus,
+    Attention,
     CharacterSelected,
     CharacterSwitched,
     Connected,
@@ -71,6 +72,7 @@ __all__ = [
     "Activity",
     "AgentStatus",
     "Attachment",
+    "Attention",
     "CharacterSelected",
     "CharacterSwitched",
     "ClipEnd",

@@ -74,6 +74,14 @@ class Activity:
 
 
 @attrs.frozen
+class Attention:
+    """Whether the open microphone is listened to, or sleeps until the wake word is said."""
+
+    awake: bool
+    word: str
+
+
+@attrs.frozen
 class UserWords:
     """What was recognised."""
 
@@ -306,6 +314,7 @@ Event: TypeAlias = (
     | ConversationOpened
     | Problem
     | Activity
+    | Attention
     | PartialWords
     | UserWords
     | TurnStarted

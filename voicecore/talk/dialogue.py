@@ -27,6 +27,8 @@ CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 QUIET = {"SESSION_STARTED", "SESSION_PAUSED", "SESSION_ENDED"}
 """Statuses that tell only what can be seen."""
+TOLD = {"ASLEEP", "AWAKE"}
+"""Those that are no problem: of a host that waits for a word."""
 
 TASK_FIELDS = ("id", "tool", "status", "detail")
 DONE = {"completed": "done", "failed": "failed", "cancelled": "cancelled"}
@@ -196,6 +198,8 @@ class Dialogue:
         self.superseded = self.superseded or code == "SUPERSEDED"
         if code in QUIET or not text:
             return []
+        if code in TOLD:
+            return [Line("notice", text)]
         if self._reply is None:
             self._awaited = False
         return [Line("problem", text)]

@@ -46,6 +46,7 @@ class NekoEvents:
             events.Ended: self._ended,
             events.Problem: self._problem,
             events.Activity: self._activity,
+            events.Attention: self._attention,
             events.PartialWords: self._partly_heard,
             events.UserWords: self._heard,
             events.TurnStarted: self._turn_started,
@@ -88,6 +89,12 @@ class NekoEvents:
         # The documented status is plain text; its last word is what a program can match.
         shown = event.message if self.native else f"{event.message} [{event.code}]"
         yield self._status(event.code, shown)
+
+    def _attention(self, event: events.Attention) -> Iterator[str]:
+        if event.awake:
+            yield self._status("AWAKE", "Awake, and listening.")
+        else:
+            yield self._status("ASLEEP", f"Asleep. Say “{event.word}” to wake me.")
 
     def _switched(self, event: events.CharacterSwitched) -> Iterator[str]:
         yield dump(type="catgirl_switched", new_catgirl=event.new, old_catgirl=event.old)
