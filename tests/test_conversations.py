@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tests.harness import PLAIN, Fakes, Stage, open_stage
 from voicecore.config import CharacterConfig, Config, SttConfig
 from voicecore.engines.fake import fake_llm
 from voicecore.errors import StoreError
-from voicecore.store import MemoryStore, SqliteStore, StoredMessage
+from voicecore.store import MemoryStore, SessionRecord, SqliteStore, StoredMessage
 
 MINE = {"character": "default", "client": "neko:name:me"}
 LIST = "/api/conversations?character=default&client=me"
@@ -155,6 +158,157 @@ async def test_a_conversation_that_goes_on_is_not_deleted(autojump_clock: MockCl
         await client.type_text("Hello again")
         await client.type("system", after=client.mark())
         assert len(client.statuses()) == 4
+
+
+class SlowStore(MemoryStore):
+    """What it is asked to do is done; then, or before that, it takes its time."""
+
+    def __init__(self) -> None:
+        ids = count(1)
+        super().__init__(new_id=lambda: f"new{next(ids)}", now=lambda: 1_000.0)
+        self.open_s = self.delete_s = self.append_s = 0.0
+
+    async def open(
+        self, session_id: str | None, *, character: str, client: str
+    ) -> tuple[SessionRecord, bool]:
+        opened = await super().open(session_id, character=character, client=client)
+        await trio.sleep(self.open_s)
+        return opened
+
+    async def delete(self, session_id: str) -> bool:
+        await trio.sleep(self.delete_s)
+        return await super().delete(session_id)
+
+    async def append(self, session_id: str, messages: Sequence[StoredMessage]) -> None:
+        await trio.sleep(self.append_s)
+        await super().append(session_id, messages)
+
+
+STARTS = [{"session_id": "mine"}, {}]
+"""Go on with the conversation named; with the last one, which is the same."""
+
+
+async def with_mine(store: SlowStore) -> None:
+    await store.open("mine", **MINE)
+    await store.append("mine", [StoredMessage("user", "hello", 1.0)])
+
+
+@pytest.mark.parametrize("start", STARTS)
+async def test_a_conversation_that_is_being_opened_is_not_deleted(
+    start: dict[str, str], autojump_clock: MockClock
+) -> None:
+    store = SlowStore()
+    await with_mine(store)
+    store.open_s = 5
+    async with open_stage(store=store) as stage:
+        async with stage.connect("/ws/default?client=me") as client:
+            await client.send(action="start_session", input_type="text", **start)
+            await trio.sleep(1)  # opened by the store, but the session does not know yet
+            assert (await ask(stage, one("mine"), "DELETE"))[0] == 409
+            await client.type("session_started", session_id="mine")
+            await client.type_text("Hello")
+            await client.type("system")
+            await client.send(action="end_session")
+            await client.type("status", message="Session ended and saved.")
+            assert not [told for told in client.statuses() if "[" in told]
+            assert (await ask(stage, one("mine"), "DELETE"))[0] == 200
+
+
+async def test_a_conversation_whose_opening_was_given_up_can_be_deleted(
+    autojump_clock: MockClock,
+) -> None:
+    store = SlowStore()
+    await with_mine(store)
+    store.open_s = 5
+    async with open_stage(store=store) as stage:
+        async with stage.connect("/ws/default?client=me") as client:
+            await client.send(action="start_session", input_type="text", session_id="mine")
+            await trio.sleep(1)
+            await client.send(action="pause_session")
+            await client.type("status", message="Session paused. Start it to go on.")
+            assert (await ask(stage, one("mine"), "DELETE"))[0] == 200
+
+
+@pytest.mark.parametrize("start", STARTS)
+async def test_a_conversation_that_is_being_deleted_is_not_opened(
+    start: dict[str, str], autojump_clock: MockClock
+) -> None:
+    store = SlowStore()
+    await with_mine(store)
+    store.delete_s = 5
+    async with open_stage(store=store) as stage, trio.open_nursery() as nursery:
+        answers: list[tuple[int, Any]] = []
+
+        async def delete() -> None:
+            answers.append(await ask(stage, one("mine"), "DELETE"))
+
+        async with stage.connect("/ws/default?client=me") as client:
+            nursery.start_soon(delete)
+            await trio.sleep(1)
+            await client.send(action="start_session", input_type="text", **start)
+            if start:
+                await client.type("session_failed")
+                (told,) = client.statuses()
+                assert told.endswith("[UNKNOWN_CONVERSATION]")
+            else:
+                await client.type("session_started", session_id="new1")
+            assert answers == [(200, {"deleted": "mine"})]
+            assert await store.read("mine") is None
+
+
+async def test_a_conversation_opened_while_the_deletion_waits_stays(
+    autojump_clock: MockClock,
+) -> None:
+    config = Config(characters={**PLAIN.characters, "robin": CharacterConfig()})
+    store = SlowStore()
+    await with_mine(store)
+    store.append_s = 5
+    async with open_stage(config=config, store=store) as stage, trio.open_nursery() as nursery:
+        answers: list[int] = []
+
+        async def delete() -> None:
+            answers.append((await ask(stage, one("mine"), "DELETE"))[0])
+
+        async with stage.connect("/ws/robin?client=me") as other:
+            await other.start()
+            await other.type_text("Hello")
+            await other.type("system")  # and it is not stored for some seconds
+            async with stage.connect("/ws/default?client=me") as client:
+                nursery.start_soon(delete)
+                await wait_all_tasks_blocked()
+                assert answers == []
+                await client.start(session_id="mine")
+                await trio.sleep(60)
+                assert answers == [409]
+                assert await store.read("mine") is not None
+
+
+async def test_nobody_waits_for_the_last_words_of_a_session_that_was_cut(
+    autojump_clock: MockClock,
+) -> None:
+    store = SlowStore()
+    await with_mine(store)
+    store.append_s = math.inf
+    async with open_stage(store=store) as stage:
+        answers: list[int] = []
+
+        async def delete() -> None:
+            answers.append((await ask(stage, one("mine"), "DELETE"))[0])
+
+        with trio.CancelScope() as cut:
+            async with (
+                trio.open_nursery() as nursery,
+                stage.connect("/ws/default?client=me", within=nursery) as client,
+            ):
+                await client.start(new_session=True)
+                await client.type_text("Hello")
+                await client.type("system")
+                stage.nursery.start_soon(delete)
+                await wait_all_tasks_blocked()
+                assert answers == []
+                cut.cancel()
+        await trio.sleep(1)
+        assert answers == [200]
 
 
 async def test_pages_of_others_delete_nothing() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
+import attrs
 import h11
 import outcome
 import pytest
@@ -12,9 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, memory_stream_pair
 
-from tests.harness import open_stage
+from tests.harness import PLAIN, Stage, open_stage
+from tests.narrow import ChannelStream, narrow_stream_pair
+from voicecore.config import ServerConfig
 from voicecore.http import BadRequest, Head, json_response, read_head
 from voicecore.server import handle_connection
+from voicecore.store import StoredMessage
 
 REQUEST = (
     b"GET /ws/%E5%B0%8F?client=me HTTP/1.1\r\nHost: here\r\nUpgrade: WebSocket\r\n"
@@ -94,4 +99,85 @@ async def test_silent_and_garbled_connections_are_answered_and_let_go(
         begun_s = trio.current_time()
         answer = bytes(await ours.receive_some())
         assert answer.startswith(b"HTTP/1.1 408")
+        assert trio.current_time() - begun_s == pytest.approx(10)
+
+
+# --- whether there is room ---
+
+
+async def full(stage: Stage) -> object:
+    _, body = await stage.get("/healthz")
+    return json.loads(body)["full"]
+
+
+@pytest.mark.parametrize(
+    "server", [ServerConfig(max_sessions=2), ServerConfig(max_sessions_per_address=2)]
+)
+async def test_health_tells_whether_another_connection_finds_a_place(
+    server: ServerConfig, autojump_clock: MockClock
+) -> None:
+    config = attrs.evolve(PLAIN, server=server)
+    async with open_stage(config=config, warm=False) as stage:
+        async with stage.connect("/ws/default?client=one"):
+            assert await full(stage) is False
+            async with stage.connect("/ws/default?client=two"):
+                assert await full(stage) is True
+            await trio.sleep(1)
+            assert await full(stage) is False
+
+
+async def test_who_has_places_left_elsewhere_is_told_so() -> None:
+    config = attrs.evolve(PLAIN, server=ServerConfig(max_sessions_per_address=1))
+    async with open_stage(config=config) as stage:
+        stage.host.presence.connect("192.0.2.1")
+        assert await full(stage) is False  # to another address
+        stage.host.presence.disconnect("192.0.2.1")
+
+
+# --- long answers, slow clients ---
+
+WHOLE = "/api/conversations/mine?character=default&client=me"
+
+
+async def ask_for_a_long_conversation(stage: Stage, served: trio.Event) -> ChannelStream:
+    """Ask for 1.6 MB over a connection with no room in it."""
+    store = stage.host.store
+    await store.open("mine", character="default", client="neko:name:me")
+    await store.append("mine", [StoredMessage("user", "x" * 16_000, 1.0)] * 100)
+    ours, theirs = narrow_stream_pair()
+
+    async def serve() -> None:
+        await handle_connection(stage.host, theirs)
+        served.set()
+
+    stage.nursery.start_soon(serve)
+    await ours.send_all(f"GET {WHOLE} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    return ours
+
+
+async def test_a_slow_client_gets_the_whole_of_a_long_answer(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        ours = await ask_for_a_long_conversation(stage, trio.Event())
+        begun_s, answer = trio.current_time(), b""
+        while data := await ours.receive_some():
+            answer += data
+            await trio.sleep(9)
+        assert trio.current_time() - begun_s > 100  # longer than any one deadline
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert f"Content-Length: {len(body)}\r\n".encode() in head + b"\r\n"
+        assert len(json.loads(body)["messages"]) == 100
+
+
+@pytest.mark.parametrize("pieces", [0, 3])
+async def test_a_client_that_reads_no_more_is_dropped(
+    pieces: int, autojump_clock: MockClock
+) -> None:
+    async with open_stage() as stage:
+        served = trio.Event()
+        ours = await ask_for_a_long_conversation(stage, served)
+        for _ in range(pieces):
+            await ours.receive_some()
+        begun_s = trio.current_time()
+        with trio.fail_after(60):
+            await served.wait()
         assert trio.current_time() - begun_s == pytest.approx(10)

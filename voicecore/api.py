@@ -48,7 +48,7 @@ async def answer(host: Host, head: Head, body: bytes, address: str) -> bytes:
         return await _page(head)
     if _is_of_the_past(head):
         return await answer_conversations(host, head, address)
-    return _tell(host, head)
+    return _tell(host, head, address)
 
 
 def _is_of_the_page(head: Head) -> bool:
@@ -85,12 +85,12 @@ def _nothing(head: Head) -> str:
     return f"There is nothing at {head.path}. Try {', '.join(METHODS)}, or a WebSocket."
 
 
-def _tell(host: Host, head: Head) -> bytes:
+def _tell(host: Host, head: Head, address: str) -> bytes:
     head_only = head.method == "HEAD"
     if head.path == "/metrics":
         text = "text/plain; version=0.0.4; charset=utf-8"
         return response(200, _metrics(host), text, head_only=head_only)
-    content = _get(host, head.path)
+    content = _get(host, head.path, address)
     status = 503 if head.path == "/healthz" and content["status"] != "ready" else 200
     return json_response(status, content, head_only=head_only)
 
@@ -114,9 +114,9 @@ def _error(status: int, text: str) -> bytes:
     return json_response(status, {"error": text})
 
 
-def _get(host: Host, path: str) -> dict[str, object]:
+def _get(host: Host, path: str, address: str) -> dict[str, object]:
     if path == "/healthz":
-        return _health(host)
+        return _health(host, address)
     names = sorted({"default", *host.config.characters})
     if path == "/api/characters/current":
         return {"name": host.active}
@@ -134,10 +134,11 @@ def _metrics(host: Host) -> bytes:
     return host.metrics.text()
 
 
-def _health(host: Host) -> dict[str, object]:
+def _health(host: Host, address: str) -> dict[str, object]:
     engines = host.room.engines
+    full = bool(host.presence.full(host.config.server, address))
     status = "stopping" if host.stopping.is_set() else "ready" if engines else "warming up"
-    content: dict[str, object] = {"status": status, "version": __version__}
+    content: dict[str, object] = {"status": status, "version": __version__, "full": full}
     if engines is not None:
         content["sessions"] = host.presence.count
         content["engines"] = {

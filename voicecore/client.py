@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -36,6 +37,10 @@ AUDIBLE = 0.02
 
 CONNECT_S = 10.0
 """A host answers within milliseconds, also while it loads its models."""
+CLOSING_S = 2.0
+"""For the closing handshake."""
+CUT_S = 0.05
+"""To tell the host of it once this side is cancelled: its answer would be read by nobody."""
 
 
 class HostUnreachable(VoicecoreError):
@@ -244,6 +249,8 @@ async def open_socket(url: str) -> AsyncIterator[Socket]:
 
     Raises:
         HostUnreachable: nothing answers there, or it refuses; in a group if the block is entered.
+
+    **Cancellation**: tells the host that the connection is closed, and awaits no answer.
     """
     where = url.partition("?")[0]
     async with trio.open_nursery() as nursery:
@@ -266,6 +273,7 @@ async def open_socket(url: str) -> AsyncIterator[Socket]:
         try:
             yield Socket(socket)
         finally:
-            with trio.move_on_after(2, shield=True):
+            cancelled = trio.current_effective_deadline() == -math.inf
+            with trio.move_on_after(CUT_S if cancelled else CLOSING_S, shield=True):
                 await socket.aclose()
         nursery.cancel_scope.cancel("the client leaves")

@@ -57,7 +57,10 @@ async def _one(host: Host, head: Head, me: Mapping[str, str]) -> bytes:
         return _error(409, LIVE)
     for seat in host.presence.of_client(me["client"]):
         await seat.stored()  # its last words, if it was ended just now
-    await host.store.delete(session_id)
+    async with host.presence.claims:
+        if host.presence.is_live(session_id):  # it was opened meanwhile
+            return _error(409, LIVE)
+        await host.store.delete(session_id)
     log.info("a conversation was deleted", session=session_id)
     return json_response(200, {"deleted": session_id})
 

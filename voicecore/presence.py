@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 import attrs
 import trio
 
+from voicecore.config import ServerConfig
 from voicecore.events import Event, Notification, Problem
 from voicecore.mind.happenings import Announced, Happening
 from voicecore.wire.protocol import Wire
@@ -60,6 +61,8 @@ class Seat:
     guest: Guest
     conversation: Callable[[], str | None]
     """The id of the conversation that is open."""
+    opening: Callable[[], str | None]
+    """The id of the one that is being opened, once it is known to be the client's own."""
     tell: Callable[[Event], None]
     """Send something to the client."""
     offer: Callable[[Happening], None]
@@ -87,6 +90,9 @@ class Presence:
         self._connections: Counter[str] = Counter()
         self._left = trio.lowlevel.ParkingLot()
         self._kept: dict[str, deque[Notification]] = {}
+        self.claims = trio.Lock()
+        """Held while a conversation is found and counts as opening from then on, and while one that
+        is not live is deleted: neither may happen in the midst of the other."""
 
     # --- connections, counted from the handshake on ---
 
@@ -97,6 +103,17 @@ class Presence:
     def at(self, address: str) -> int:
         """How many connections this address has."""
         return self._connections[address]
+
+    def full(self, server: ServerConfig, address: str) -> str:
+        """Why there is no place for another connection of this address, or nothing."""
+        if self.count >= server.max_sessions:
+            return f"All {server.max_sessions} places are taken; try again soon."
+        if self.at(address) >= server.max_sessions_per_address:
+            return (
+                f"{address} has {server.max_sessions_per_address} connections already; close one, "
+                "or have the host's owner raise server.max_sessions_per_address."
+            )
+        return ""
 
     def connect(self, address: str) -> None:
         self._connections[address] += 1
@@ -155,8 +172,9 @@ class Presence:
         return [other for other in self.of_conversation(mine) if other is not seat]
 
     def is_live(self, session_id: str) -> bool:
-        """Whether a conversation goes on, or what was said in it is still being stored."""
-        return any(seat.conversation() == session_id for seat in [*self._seats, *self._leaving])
+        """Whether a conversation goes on, begins to, or is still being stored."""
+        seats = [*self._seats, *self._leaving]
+        return any(session_id in {seat.conversation(), seat.opening()} for seat in seats)
 
     def of_conversation(self, session_id: str | None) -> list[Seat]:
         if session_id is None:

@@ -33,6 +33,9 @@ log = structlog.get_logger()
 
 GOODBYE_S = 2.0
 """For the closing handshake. A peer that never answers it would hold its task for a minute."""
+ANSWER_BYTES = 64 * 1024
+"""Of an answer that must be taken within ``server.request_timeout_ms``: 52 kbit/s by default, less
+than any telephone's connection. The whole of a long conversation is some megabytes."""
 
 
 @attrs.frozen
@@ -142,15 +145,20 @@ async def _answer_or_converse(host: Host, stream: trio.abc.HalfCloseableStream) 
         if head.is_upgrade:
             await _websocket(host, stream, head)
         else:
-            await _try_send(stream, await answer(host, head, body, _peer(stream)))
+            data = await answer(host, head, body, _peer(stream))
+            await _try_send(stream, data, host.config.server.request_timeout_ms / 1000)
 
 
-async def _try_send(stream: trio.abc.SendStream, data: bytes) -> None:
-    with trio.move_on_after(GOODBYE_S):
-        try:
-            await stream.send_all(data)
-        except trio.BrokenResourceError:
-            log.debug("the client left before it was answered")
+async def _try_send(stream: trio.abc.SendStream, data: bytes, timeout_s: float = GOODBYE_S) -> None:
+    """Send an answer. A client may be slow, but not stop to read: each piece must go in time."""
+    rest = memoryview(data)
+    try:
+        while rest:
+            with trio.fail_after(timeout_s):
+                await stream.send_all(rest[:ANSWER_BYTES])
+            rest = rest[ANSWER_BYTES:]
+    except (trio.BrokenResourceError, trio.TooSlowError) as left:
+        log.debug("the client left before it was answered", reason=repr(left))
 
 
 # --- WebSocket -----------------------------------------------------------------------------------
@@ -187,7 +195,9 @@ def _refusal(host: Host, head: Head, address: str) -> tuple[int, str] | None:
             f"Pages of {head.header('origin')} may not talk to this host; "
             "its owner can allow them with server.allowed_origins."
         )
-    full = _full(host, address)
+    if host.stopping.is_set():
+        return 503, "The host is shutting down."
+    full = host.presence.full(host.config.server, address)
     return (503, full) if full else None
 
 
@@ -196,20 +206,6 @@ def _malformed(head: Head) -> str:
         return "it must be a GET with a Sec-WebSocket-Key"
     if head.header("sec-websocket-version") != "13" or not head.wants_upgrade:
         return "it must be of version 13 (RFC 6455)"
-    return ""
-
-
-def _full(host: Host, address: str) -> str:
-    server, presence = host.config.server, host.presence
-    if host.stopping.is_set():
-        return "The host is shutting down."
-    if presence.count >= server.max_sessions:
-        return f"All {server.max_sessions} places are taken; try again soon."
-    if presence.at(address) >= server.max_sessions_per_address:
-        return (
-            f"{address} has {server.max_sessions_per_address} connections already; close one, or "
-            "have the host's owner raise server.max_sessions_per_address."
-        )
     return ""
 
 

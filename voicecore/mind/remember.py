@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TypeAlias
 
 import attrs
@@ -28,7 +29,7 @@ class Note:
 
 @attrs.frozen(eq=False)
 class Flush:
-    """Asks to be told when all before it is stored."""
+    """Asks to be told when all before it is stored, or lost with its session."""
 
     done: trio.Event = attrs.field(factory=trio.Event)
 
@@ -45,22 +46,40 @@ async def remember(
 
     A write that fails is told once per conversation and the next one is still tried, since a full
     disk may be emptied.
+
+    **Cancellation**: what still waits is lost, and whoever waits for it is let go.
     """
     failed = False
     with memories:
-        async for memory in memories:
-            try:
-                match memory:
-                    case Remember():
-                        await store.append(memory.session_id, memory.messages)
-                    case Close():
-                        await store.end(memory.session_id)
-                    case Note(session_id, kind, detail):
-                        await store.record_event(session_id, kind, detail)
-                    case Flush():
-                        memory.done.set()
-            except StoreError as error:
-                log.warning("a message was not stored", reason=str(error))
-                if not failed:
-                    on_failure(error)
-                failed = True
+        try:
+            async for memory in memories:
+                try:
+                    await _store(memory, store)
+                except StoreError as error:
+                    log.warning("a message was not stored", reason=str(error))
+                    if not failed:
+                        on_failure(error)
+                    failed = True
+        finally:
+            _let_go(memories)
+
+
+async def _store(memory: Memory, store: Store) -> None:
+    match memory:
+        case Remember():
+            await store.append(memory.session_id, memory.messages)
+        case Close():
+            await store.end(memory.session_id)
+        case Note(session_id, kind, detail):
+            await store.record_event(session_id, kind, detail)
+        case Flush():
+            memory.done.set()
+
+
+def _let_go(memories: trio.MemoryReceiveChannel[Memory]) -> None:
+    """Nothing more is stored: have nobody wait for it, not even who found no room yet."""
+    with suppress(trio.WouldBlock, trio.EndOfChannel):
+        while True:
+            memory = memories.receive_nowait()
+            if isinstance(memory, Flush):
+                memory.done.set()
