@@ -126,7 +126,9 @@ export function nothing_is_heard_of_a_socket_that_was_left() {
 export async function it_learns_why_it_was_refused() {
   const cases = [
     [null, 'unreachable'],
-    [{ status: 'ready' }, 'full'],
+    [{ status: 'ready', full: true }, 'full'],
+    [{ status: 'ready', full: false }, 'refused'],
+    [{ status: 'ready' }, 'refused'],
     [{ status: 'warming up' }, 'starting'],
     [{ status: 'stopping' }, 'stopping'],
   ];

@@ -98,6 +98,28 @@ export function an_interrupted_reply_shows_what_was_spoken() {
   equal([state.phase, last(state).state, last(state).spokenTo, last(state).word], ['hearing', 'interrupted', 11, null]);
 }
 
+export function one_that_was_stopped_was_not_heard_to_its_end() {
+  const stopped = { type: 'local.speech_ended', speechId: 'T', cut: true };
+  const state = told([...started, ...asked, ...answer, turnEnd, at(210), stopped]);
+  equal([state.phase, last(state).state, last(state).spokenTo], ['listening', 'interrupted', 5]);
+  equal(told([...started, ...asked, ...answer, stopped]).phase, 'listening', 'though its text goes on:');
+}
+
+export function what_the_host_broke_off_does_not_come_back_by_itself() {
+  const broken = told([...started, ...asked, ...answer, turnEnd, at(210), interruption]);
+  const late = [{ type: 'local.speech_started', speechId: 'T' }, { type: 'local.speech_ended', speechId: 'T' }];
+  ok(told(late, broken) === broken);
+  const resumed = told([{ type: 'local.speech_started', speechId: 'T.2' }, late[1]], broken);
+  equal([resumed.phase, last(resumed).state], ['speaking', 'speaking']);
+}
+
+export function a_reply_that_goes_on_after_a_gap_is_marked_where_it_is() {
+  const gap = told([...started, ...asked, ...answer, turnEnd, at(210), { type: 'local.speech_ended', speechId: 'T' }]);
+  equal([last(gap).state, last(gap).spokenTo], ['done', 12]);
+  const on = told([{ type: 'local.speech_started', speechId: 'T' }], gap);
+  equal([on.phase, last(on).state, last(on).spokenTo], ['speaking', 'speaking', 5]);
+}
+
 export function one_that_is_resumed_goes_on() {
   const state = told([
     ...started, ...asked, ...answer, at(210), interruption,
@@ -137,6 +159,13 @@ export function statuses_are_problems_with_codes() {
   equal(told(started, state).problem, null);
 }
 
+export function a_host_that_waits_for_a_word_is_no_problem() {
+  const asleep = told([...started, { type: 'status', code: 'ASLEEP', text: 'Asleep. Say “Okay Nabu” to wake me.' }]);
+  equal([asleep.wakeWord, asleep.problem], ['Okay Nabu', null]);
+  equal(told([{ type: 'status', code: 'AWAKE', text: 'Awake, and listening.' }], asleep).wakeWord, '');
+  equal(told([{ type: 'status', code: 'SESSION_ENDED', text: '' }], asleep).wakeWord, '');
+}
+
 export function words_without_a_code_are_a_notice() {
   const state = told([{ type: 'status', code: '', text: 'Welcome back.' }]);
   equal([last(state).role, last(state).text, state.problem], ['notice', 'Welcome back.', null]);
@@ -167,7 +196,11 @@ export function a_lost_connection_keeps_what_it_goes_on_with() {
   equal([cut.session, cut.phase, last(cut).state], [{ state: 'none', id: 'S' }, 'speaking', 'interrupted']);
   equal(cut.connection, { state: 'waiting', why: 'lost', retryInMs: 500 });
   const whole = told([...started, ...asked, ...answer, turnEnd, lost, { type: 'local.speech_ended', speechId: 'T' }]);
-  equal([whole.phase, last(whole).state], ['idle', 'done']);
+  equal([whole.phase, last(whole).state, last(whole).spokenTo], ['idle', 'interrupted', 0]);
+  const heard = told([...started, ...asked, ...answer, turnEnd, at(910), lost, { type: 'local.speech_ended', speechId: 'T' }]);
+  equal(last(heard).state, 'done');
+  const silent = told([...started, ...asked, ...answer, lost, { type: 'local.speech_ended', speechId: 'T' }]);
+  equal([silent.phase, last(silent).state], ['idle', 'interrupted']);
 }
 
 export function tasks_come_and_go() {

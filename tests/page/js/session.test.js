@@ -37,7 +37,7 @@ class FakeMicrophone extends Emitter {
 
   set muted(muted) {
     this.wasMuted = muted;
-    this.#become(muted ? 'muted' : 'on');
+    if (this.state !== 'off') this.#become(muted ? 'muted' : 'on');
   }
 
   #become(state) {
@@ -52,7 +52,7 @@ class FakeSpeaker extends Emitter {
   level = -100;
   latencyMs = 10;
   stats = { underruns: 0 };
-  context = { resume: async () => {} };
+  context = { state: 'running', resume: async () => {} };
 
   play(id, samples) {
     this.done.push(`play ${id} ${samples.length}`);
@@ -71,9 +71,9 @@ class FakeSpeaker extends Emitter {
     this.emit('started', { speechId, latencyMs: 10 });
   }
 
-  ends(speechId) {
+  ends(speechId, cut = false) {
     this.playing = null;
-    this.emit('ended', { speechId });
+    this.emit('ended', { speechId, cut });
   }
 }
 
@@ -128,10 +128,29 @@ class Stage {
   async begin(options) {
     await this.session.begin(options);
     last().onopen();
-    this.say({ type: 'session_preparing', input_mode: 'audio' });
-    this.say({ type: 'session_started', input_mode: 'audio', session_id: 'S' });
+    this.starts('S');
     await settle();
     return this;
+  }
+
+  prepares() {
+    this.say({ type: 'session_preparing', input_mode: 'audio' });
+  }
+
+  started(session_id) {
+    this.say({ type: 'session_started', input_mode: 'audio', session_id });
+  }
+
+  starts(id) {
+    this.prepares();
+    this.started(id);
+  }
+
+  /** Lose the connection, and have another one. */
+  async returns() {
+    this.lose();
+    this.clock.advance(1_000);
+    last().onopen();
   }
 
   say(message) {
@@ -223,7 +242,7 @@ export async function a_message_begins_a_conversation_without_a_microphone() {
   await stage.session.type('Hello');
   last().onopen();
   equal(stage.sent, [start()]);
-  stage.say({ type: 'session_started', input_mode: 'audio', session_id: 'S' });
+  stage.starts('S');
   equal(stage.sent, [start(), { action: 'stream_data', input_type: 'text', data: 'Hello' }]);
   equal(stage.microphone.asked, 0);
   await stage.session.type('   ');
@@ -238,7 +257,7 @@ export async function messages_wait_for_the_connection() {
   equal(stage.sent, []);
   last().onopen();
   await stage.session.type('Two');
-  stage.say({ type: 'session_started', input_mode: 'audio', session_id: 'S' });
+  stage.starts('S');
   equal(stage.sent.map(({ action, data }) => data ?? action), ['start_session', 'One', 'Two']);
 }
 
@@ -250,9 +269,12 @@ export async function push_to_talk_sends_while_it_is_held() {
   equal(stage.state.phase, 'listening');
   stage.microphone.emit('frame', frame(1));
   stage.session.pushToTalk(false);
-  stage.microphone.emit('frame', frame(1));
-  const [voice, ...silence] = stage.frames;
-  equal(voice[8], 1);
+  stage.clock.advance(199);
+  stage.microphone.emit('frame', frame(2)); // the end of the last word
+  stage.clock.advance(1);
+  stage.microphone.emit('frame', frame(3));
+  const [voice, end, ...silence] = stage.frames;
+  equal([voice[8], end[8]], [1, 2]);
   ok(silence.every((data) => data.slice(8).every((byte) => byte === 0)));
   equal(silence.reduce((ms, data) => ms + (data.length - 8) / 32, 0), 1_500);
 }
@@ -294,9 +316,11 @@ export async function if_that_is_gone_it_goes_on_with_the_last() {
   stage.lose();
   stage.clock.advance(500);
   last().onopen();
+  stage.prepares();
   stage.status('UNKNOWN_CONVERSATION');
   stage.say({ type: 'session_failed', input_mode: 'audio' });
   equal(stage.sent.map(({ session_id }) => session_id ?? null), ['S', null]);
+  stage.prepares();
   stage.say({ type: 'session_failed', input_mode: 'audio' });
   equal(stage.sent.length, 2);
   equal(stage.state.session.state, 'failed');
@@ -345,7 +369,7 @@ export async function a_new_conversation_is_asked_for_until_it_is_there() {
   stage.clock.advance(500);
   last().onopen();
   equal(stage.sent, [start({ new_session: true })]);
-  stage.say({ type: 'session_started', input_mode: 'audio', session_id: 'S2' });
+  stage.starts('S2');
   stage.lose();
   stage.clock.advance(1_000);
   last().onopen();
@@ -356,13 +380,13 @@ export async function an_earlier_one_is_resumed_and_shown() {
   const stage = await new Stage({ history: [{ role: 'user', text: 'Earlier', at_s: 1 }] }).begin();
   await stage.session.resumeConversation('S1');
   equal(stage.sent.at(-1), start({ session_id: 'S1' }));
-  stage.say({ type: 'session_started', input_mode: 'audio', session_id: 'S1' });
+  stage.starts('S1');
   await settle();
   equal(stage.state.entries.map(({ text }) => text), ['Earlier']);
   stage.lose();
   stage.clock.advance(500);
   last().onopen();
-  stage.say({ type: 'session_started', input_mode: 'audio', session_id: 'S1' });
+  stage.starts('S1');
   await settle();
   equal(stage.state.entries.length, 1);
 }
@@ -432,9 +456,11 @@ export async function pictures_are_sent_while_they_are_shared() {
 
 export async function a_camera_that_fails_is_a_problem_and_a_change_of_mind_is_none() {
   const stage = await new Stage().begin();
-  stage.picture.emit('state', { kind: null, why: 'NotAllowedError' });
+  stage.picture.emit('state', { kind: null, why: 'NotAllowedError', asked: 'screen' });
   equal(stage.state.problem, null);
-  stage.picture.emit('state', { kind: null, why: 'NotReadableError' });
+  stage.picture.emit('state', { kind: null, why: 'NotAllowedError', asked: 'camera' });
+  equal(stage.state.problem.code, 'CAMERA_DENIED');
+  stage.picture.emit('state', { kind: null, why: 'NotReadableError', asked: 'camera' });
   equal(stage.state.problem.code, 'PICTURE_FAILED');
 }
 
@@ -470,6 +496,181 @@ export async function it_can_be_looked_into() {
   stage.say({ type: 'timeline', turn_id: 'T', spans: [{ name: 'stt', owner: 'x', start_ms: 1, end_ms: 2 }] });
   const debug = JSON.parse(JSON.stringify(stage.session.debug()));
   equal(debug.voiceToVoice, [{ turn: 'T', ms: 610 }]);
+  ok(!JSON.stringify(debug).includes('"me"'), 'the key to the conversations');
   equal([debug.timelines.length, debug.underruns, debug.droppedFrames], [1, 0, 0]);
   equal(stage.session.levels, { microphoneDbfs: -100, speakerDbfs: -100 });
+}
+
+export async function pressed_again_at_once_it_is_one_turn() {
+  const stage = await new Stage({ mode: 'push-to-talk' }).begin();
+  stage.session.pushToTalk(true);
+  stage.session.pushToTalk(false);
+  stage.clock.advance(100);
+  stage.session.pushToTalk(true);
+  stage.clock.advance(1_000);
+  equal(stage.frames, []);
+  stage.session.pushToTalk(false);
+  stage.session.end();
+  stage.clock.advance(1_000);
+  equal(stage.frames, []);
+}
+
+export async function after_its_end_it_can_be_gone_on_with() {
+  const stage = await new Stage().begin();
+  stage.say({ type: 'user_transcript', text: 'Hi' });
+  stage.session.mute(true);
+  stage.session.end();
+  equal(stage.microphone.wasMuted, false);
+  stage.status('SESSION_ENDED');
+  await stage.session.begin();
+  equal(stage.sent.at(-1), start({ session_id: 'S' }));
+  stage.starts('S');
+  await settle();
+  equal([stage.state.entries.length, stage.state.session.id], [1, 'S']);
+}
+
+export async function what_was_forgotten_is_not_gone_on_with() {
+  const stage = await new Stage().begin();
+  stage.say({ type: 'user_transcript', text: 'Hi' });
+  stage.session.end();
+  stage.session.forget();
+  equal(stage.state.entries, []);
+  await stage.session.begin();
+  equal(stage.sent.at(-1), start({ new_session: true }));
+}
+
+export async function one_chosen_while_another_is_prepared_is_the_one() {
+  const stage = await new Stage().begin();
+  await stage.session.newConversation();
+  stage.prepares();
+  await stage.session.resumeConversation('S1');
+  equal(stage.sent.slice(1).map(({ action, session_id }) => session_id ?? action), ['start_session', 'pause_session', 'S1']);
+  stage.started('late');
+  equal([stage.state.session.id, stage.session.conversation.id], [null, 'S1']);
+  stage.status('SESSION_PAUSED');
+  stage.starts('S1');
+  await settle();
+  equal([stage.state.session, stage.session.conversation.id], [{ state: 'started', id: 'S1' }, 'S1']);
+}
+
+export async function two_starts_on_the_way_are_told_apart() {
+  const stage = await new Stage().begin();
+  await stage.session.newConversation();
+  await stage.session.resumeConversation('S1');
+  stage.starts('late');
+  equal(stage.session.conversation.id, 'S1');
+  stage.say({ type: 'gemini_response', text: 'Hello.', turn_id: 'late' });
+  stage.starts('S1');
+  equal([stage.state.session.id, stage.state.entries], ['S1', []]);
+}
+
+export async function the_tail_of_an_old_reply_is_not_of_the_new_conversation() {
+  const stage = await new Stage().begin();
+  stage.reply();
+  await stage.session.newConversation();
+  const before = stage.speaker.done.length;
+  const tail = [
+    { type: 'emotion', emotion: 'sad' },
+    { type: 'gemini_response', text: ' More.', turn_id: 'T' },
+    { type: 'user_partial', text: 'wh' },
+    { type: 'user_transcript', text: 'what' },
+  ];
+  tail.forEach((message) => stage.say(message));
+  stage.sound('T');
+  equal([stage.state.entries, stage.state.partial, stage.state.emotion], [[], '', 'neutral']);
+  equal(stage.speaker.done.length, before);
+  stage.starts('S2');
+  stage.reply('T2');
+  equal([stage.state.entries.map(({ turn }) => turn), stage.speaker.done.at(-1)], [['T2'], 'play T2 480']);
+}
+
+export async function another_connection_has_no_tail() {
+  const stage = await new Stage().begin();
+  stage.session.end();
+  stage.session.forget();
+  await stage.returns();
+  stage.say({ type: 'gemini_response', text: 'Hello.', turn_id: 'T' });
+  equal(stage.state.entries.length, 1);
+}
+
+export async function while_the_host_is_away_it_tries_and_then_opens_all() {
+  const stage = new Stage();
+  let away = true;
+  stage.session.newSpeaker = async () => {
+    if (away) throw new DOMException('Unable to load a worklet', 'AbortError');
+    return stage.speaker;
+  };
+  stage.microphone.start = () => (stage.microphone.asked++, (stage.microphone.unreachable = away));
+  await stage.session.begin();
+  stage.lose();
+  equal([stage.state.connection.state, stage.session.speaker], ['waiting', null]);
+  away = false;
+  stage.clock.advance(1_000);
+  last().onopen();
+  await settle();
+  equal([stage.session.speaker === stage.speaker, stage.microphone.asked], [true, 2]);
+  equal(stage.sent, [start()]);
+}
+
+export async function a_speaker_that_takes_for_ever_holds_up_nothing() {
+  const stage = new Stage();
+  stage.session.newSpeaker = () => new Promise(() => {});
+  const beginning = stage.session.begin();
+  stage.clock.advance(2_000);
+  await beginning;
+  equal(FakeSocket.all.length, 1);
+}
+
+export async function sound_that_the_browser_stops_is_had_to_run_or_told() {
+  const stage = await new Stage().begin();
+  const { context } = stage.speaker;
+  let allowed = true;
+  context.resume = async () => void (allowed && (context.state = 'running'));
+  const stop = async () => {
+    context.state = 'suspended';
+    stage.speaker.emit('context');
+    await settle();
+  };
+  await stop();
+  equal([context.state, stage.state.blocked], ['running', false]);
+  allowed = false;
+  await stop();
+  equal([context.state, stage.state.blocked], ['suspended', true]);
+  allowed = true;
+  stage.page.document.dispatchEvent(new Event('pointerdown'));
+  await settle();
+  equal([context.state, stage.state.blocked], ['running', false]);
+}
+
+export async function a_microphone_that_the_browser_stops_is_had_to_run_too() {
+  const stage = await new Stage().begin();
+  const context = { state: 'suspended', resume: async () => void (context.state = 'running') };
+  stage.microphone.context = context;
+  stage.session.wake();
+  await settle();
+  equal(context.state, 'running');
+}
+
+export async function taken_over_it_shows_nothing_more() {
+  const stage = await new Stage().begin();
+  await stage.session.share('camera');
+  stage.reply();
+  stage.status('SUPERSEDED');
+  stage.lose(1000);
+  stage.speaker.ends('T', true);
+  equal([stage.state.sharing, stage.state.phase], [null, 'idle']);
+}
+
+export async function what_was_typed_first_moves_with_the_host() {
+  const stage = new Stage({ mode: 'typing' });
+  stage.settings.set('character', 'Gone');
+  await stage.session.type('Hello');
+  last().onopen();
+  stage.say({ type: 'catgirl_switched', new_catgirl: 'Mia', old_catgirl: 'Gone' });
+  last().onopen();
+  stage.starts('S');
+  equal(stage.sent.at(-1), { action: 'stream_data', input_type: 'text', data: 'Hello' });
+  equal(stage.state.entries.map(({ text }) => text), ['Hello']);
+  stage.session.switchCharacter('Tom');
+  equal(stage.state.entries, []);
 }

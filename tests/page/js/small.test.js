@@ -1,7 +1,7 @@
 import { Api, ApiError } from '/page/core/api.js';
 import { Capture } from '/page/core/capture.js';
 import { dbfs, fromBytes, toBytes, toFloat, toInt16 } from '/page/core/pcm.js';
-import { differs, fit, greyOf } from '/page/core/picture.js';
+import { Picture, differs, fit, greyOf } from '/page/core/picture.js';
 import { Resampler } from '/page/core/resampler.js';
 import { Settings, uuid } from '/page/core/settings.js';
 import { Turnaround, levelOf } from '/page/core/turnaround.js';
@@ -193,4 +193,18 @@ export async function it_asks_for_what_is_its_own() {
     ['/api/conversations/i%2Fd?character=x&client=a+b', 'GET'],
     ['/api/conversations/1?character=x&client=a+b', 'DELETE'],
   ]);
+}
+
+// --- pictures ---
+
+export async function it_is_told_what_was_refused() {
+  const refuse = async () => {
+    throw new DOMException('no', 'NotAllowedError');
+  };
+  const picture = new Picture({ devices: { getUserMedia: refuse, getDisplayMedia: refuse } });
+  const told = [];
+  picture.on('state', (state) => told.push(state));
+  await picture.start('camera');
+  await picture.start('screen');
+  equal(told, ['camera', 'screen'].map((asked) => ({ kind: null, why: 'NotAllowedError', asked })));
 }

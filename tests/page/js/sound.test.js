@@ -56,6 +56,21 @@ export async function each_trouble_has_its_name() {
   }
 }
 
+export async function a_worklet_that_cannot_be_fetched_is_no_fault_of_the_microphone() {
+  const newContext = () => {
+    const context = new AudioContext();
+    context.audioWorklet.addModule = async () => {
+      throw new DOMException('Unable to load a worklet', 'AbortError');
+    };
+    return context;
+  };
+  const microphone = new Microphone({ newContext });
+  await microphone.start();
+  equal([microphone.state, microphone.unreachable, microphone.stream, microphone.context], ['off', true, null, null]);
+  microphone.stop();
+  equal(microphone.unreachable, false);
+}
+
 export async function without_https_there_is_none() {
   const microphone = new Microphone({ devices: null });
   await microphone.start();
@@ -141,12 +156,30 @@ export async function an_interruption_is_acted_on() {
   const ended = next(speaker, 'ended');
   speaker.interrupt('T');
   speaker.play('T', new Int16Array(480));
-  await ended;
+  equal((await ended).cut, true);
   const again = next(speaker, 'started');
   speaker.play('T.2', new Int16Array(48_000));
   equal((await again).speechId, 'T.2');
   await next(speaker, 'position');
   equal(speaker.stats.droppedStale, 1);
+  await context.close();
+}
+
+export async function where_the_browser_stops_nobody_speaks_until_it_goes_on() {
+  const context = new AudioContext({ sampleRate: 48_000 });
+  const speaker = await Speaker.create(context);
+  await context.resume();
+  const started = next(speaker, 'started');
+  for (let i = 0; i < 20; i++) speaker.play('T', new Int16Array(4_800).fill(1_000));
+  await started;
+  const ended = next(speaker, 'ended');
+  const told = next(speaker, 'context');
+  await context.suspend();
+  equal([await ended, speaker.playing], [{ speechId: 'T', cut: true }, null]);
+  await told;
+  const again = next(speaker, 'started');
+  await context.resume();
+  equal((await again).speechId, 'T');
   await context.close();
 }
 

@@ -1,13 +1,23 @@
+import { ApiError } from '/page/core/api.js';
+import { Settings } from '/page/core/settings.js';
+import { Emitter } from '/page/core/emitter.js';
 import en from '/page/strings/en.js';
 import { initial, reduce } from '/page/core/dialogue.js';
 import { kindOf, ticks } from '/page/views/waterfall.js';
 import { summary } from '/page/views/chart.js';
 import { EntryView, parts } from '/page/views/entry.js';
 import { aim, approach, loudness, posture } from '/page/views/expression.js';
+import { Activity } from '/page/views/activity.js';
+import { Log } from '/page/views/conversation.js';
+import { mount as mountDrawer } from '/page/views/drawer.js';
+import { mount as mountHistory, leave } from '/page/views/history.js';
+import { GONE_MS, Visitor } from '/page/views/kiosk.js';
+import { mount as mountKeys } from '/page/views/keys.js';
+import { mount as mountPreferences } from '/page/views/preferences.js';
 import { describe } from '/page/views/problems.js';
 import { hintKey, purpose, statusKey } from '/page/views/status.js';
 import { Words } from '/page/views/words.js';
-import { equal, near, ok } from './assert.js';
+import { FakeClock, equal, near, ok, settle } from './assert.js';
 
 const OPEN = { type: 'local.connection', state: 'open', why: '' };
 const STARTED = { type: 'session_started', session_id: 's' };
@@ -36,6 +46,7 @@ export function each_state_has_its_line() {
     [[microphone('asking')], 'status.asking'],
     [[OPEN, { type: 'session_preparing' }], 'status.preparing'],
     [TALKING, 'status.listening'],
+    [[...TALKING, { type: 'status', code: 'ASLEEP', text: 'Asleep. Say “Alexa” to wake me.' }], 'status.asleep'],
     [[...TALKING, { type: 'user_partial', text: 'wh' }], 'status.hearing'],
     [[...TALKING, { type: 'user_transcript', text: 'what' }], 'status.thinking'],
     [[...TALKING, speaking], 'status.speaking'],
@@ -78,7 +89,7 @@ export function nothing_is_wrong_at_first_nor_at_a_short_break() {
 }
 
 export function each_trouble_has_words_and_a_way_out() {
-  const troubles = ['unreachable', 'starting', 'full', 'stopping'].map((why) => [waiting(why)]);
+  const troubles = ['unreachable', 'starting', 'full', 'refused', 'stopping'].map((why) => [waiting(why)]);
   const microphones = ['missing', 'denied', 'busy', 'silent', 'insecure'].map((state) => [microphone(state)]);
   const others = [
     [{ type: 'local.connection', state: 'idle', why: 'superseded' }],
@@ -86,6 +97,8 @@ export function each_trouble_has_words_and_a_way_out() {
     [{ type: 'status', code: 'SOMETHING_NEW', text: 'Odd.' }],
     [{ type: 'session_failed' }],
     [{ type: 'local.problem', code: 'PICTURE_FAILED', message: 'NotReadableError' }],
+    [{ type: 'local.problem', code: 'CAMERA_DENIED', message: 'NotAllowedError' }],
+    [{ type: 'local.sound', blocked: true }],
   ];
   for (const events of [...troubles, ...microphones, ...others]) {
     const problem = describe(after(...events));
@@ -212,4 +225,186 @@ export function stages_are_coloured_by_their_owner() {
 export function the_middle_of_an_even_number_lies_between_two() {
   equal(summary([700, 500, 600]), { count: 3, median: 600, max: 700 });
   near(summary([500, 600]).median, 550, 0);
+}
+
+// --- with the page's own elements ---
+
+/** Empty elements with the ids of the page's. */
+function elements(...ids) {
+  document.body.replaceChildren(
+    ...ids.map((id) => Object.assign(document.createElement('div'), { id })),
+  );
+}
+
+async function newLog() {
+  elements('scroll', 'log', 'now', 'newest', 'welcome');
+  const words = new Words();
+  await words.load('en');
+  return new Log(words, () => ({ language: 'en', title: 'Mia' }));
+}
+
+const typed = (text) => ({ type: 'local.sent', text });
+const replied = (text, turn) => ({ type: 'gemini_response', text, turn_id: turn });
+const end = { type: 'system', data: 'turn end' };
+
+export async function what_was_said_long_ago_stands_above_and_is_not_read_out() {
+  const log = await newLog();
+  const typing = [{ type: 'local.mode', mode: 'typing' }, OPEN, STARTED, typed('Now')];
+  log.update(after(...typing));
+  equal(document.getElementById('log').getAttribute('aria-live'), 'polite');
+  const earlier = [{ role: 'user', text: 'Hi' }, { role: 'assistant', text: 'Hello!' }];
+  log.update(after(...typing, { type: 'local.loaded_history', messages: earlier }));
+  equal([...document.querySelectorAll('#log .entry-text')].map((each) => each.textContent), ['Hi', 'Hello!', 'Now']);
+  equal(document.getElementById('log').getAttribute('aria-live'), 'off');
+  clearTimeout(log.hush);
+}
+
+export async function what_goes_on_stays_below_in_its_order() {
+  const log = await newLog();
+  const events = [OPEN, STARTED, typed('One'), replied('First', 'a'), typed('Two'), replied('Second', 'b')];
+  const texts = (id) => [...document.querySelectorAll(`#${id} .entry-text`)].map((each) => each.textContent);
+  log.update(after(...events));
+  equal([texts('log'), texts('now')], [['One'], ['First', 'Two', 'Second']]);
+  const first = document.querySelector('#now .entry');
+  log.update(after(...events, { type: 'user_activity', interrupted_speech_id: 'a' }));
+  equal([texts('log'), texts('now')], [['One', 'First', 'Two'], ['Second']]);
+  ok(document.querySelectorAll('#log .entry')[1] === first);
+  log.update(after(...events, { type: 'user_activity', interrupted_speech_id: 'a' }, end));
+  equal([texts('log'), texts('now')], [['One', 'First', 'Two', 'Second'], []]);
+}
+
+export async function activity_knows_only_what_can_be_read() {
+  elements('unread', 'open-activity', 'announcer', 'toasts');
+  document.body.append(Object.assign(document.createElement('dialog'), { id: 'activity' }));
+  const words = new Words();
+  await words.load('en');
+  const activity = new Activity(words);
+  const news = { type: 'agent_notification', text: 'Tea.', source: 'timer', status: 'completed' };
+  let state = after();
+  for (let i = 0; i < 60; i++) activity.update((state = reduce(state, news)));
+  equal([activity.known.size, activity.unread.size], [20, 20]);
+  for (const toast of activity.toasts.values()) toast.remove();
+}
+
+export function letters_are_commands_unless_they_are_switched_off() {
+  let muted = 0;
+  const of = (shortcuts) => ({ state: after(...TALKING), settings: { get: () => shortcuts }, mute: () => muted++ });
+  const press = (key) => document.dispatchEvent(new KeyboardEvent('keydown', { key }));
+  const drawer = { open: false };
+  const toggleDeveloper = () => {};
+  mountKeys(document, of(false), null, { drawer, toggleDeveloper });
+  mountKeys(document, of(true), null, { drawer, toggleDeveloper, kiosk: true });
+  press('m');
+  equal(muted, 0);
+  mountKeys(document, of(true), null, { drawer, toggleDeveloper });
+  press('m');
+  equal(muted, 1);
+}
+
+export function the_next_visitor_begins_anew() {
+  const clock = new FakeClock();
+  const done = [];
+  const session = {
+    clock, wanted: true, state: after(...TALKING), share: (kind) => done.push(`share ${kind}`),
+    newConversation: () => done.push('new'), forget: () => done.push('forget'),
+  };
+  const visitor = new Visitor(session);
+  const see = (...events) => visitor.see((session.state = after(...TALKING, ...events)));
+  see();
+  clock.advance(GONE_MS);
+  equal(done, [], 'nothing was said:');
+  see(typed('Hi'));
+  clock.advance(GONE_MS - 1);
+  visitor.isThere();
+  clock.advance(GONE_MS - 1);
+  equal(done, []);
+  clock.advance(1);
+  equal(done, ['share null', 'new']);
+  session.wanted = false;
+  see(typed('Hi'), replied('Hello.', 'a'));
+  clock.advance(GONE_MS);
+  equal(done.slice(2), ['share null', 'forget']);
+}
+
+export async function one_that_is_left_is_waited_for_and_then_forgotten() {
+  for (const answers of [true, false]) {
+    const session = Object.assign(new Emitter(), {
+      clock: new FakeClock(), state: after(OPEN, STARTED), end() {}, forgotten: 0,
+      forget: () => session.forgotten++,
+    });
+    let looks = 0;
+    const remove = session.removeEventListener.bind(session);
+    session.removeEventListener = (...which) => (looks++, remove(...which));
+    const left = leave(session);
+    await settle();
+    equal(session.forgotten, 0);
+    if (answers) session.state = reduce(session.state, { type: 'status', code: 'SESSION_ENDED', text: '' });
+    if (answers) session.emit('change');
+    else session.clock.advance(3_000);
+    await left;
+    equal([session.forgotten, looks, session.clock.timers.size], [1, 1, 0]);
+  }
+}
+
+function withDialog(id) {
+  document.body.append(Object.assign(document.createElement('dialog'), { id }));
+}
+
+export async function the_commands_of_letters_can_be_switched_off() {
+  elements('open-settings');
+  withDialog('settings');
+  const words = new Words();
+  await words.load('en');
+  const settings = new Settings(() => null);
+  mountPreferences(document, { settings, state: after() }, words, { openDeveloper: null });
+  document.getElementById('open-settings').click();
+  const keys = () => document.querySelectorAll('.keys li').length;
+  const box = document.querySelector('#settings input[type=checkbox]');
+  equal([box.checked, keys()], [true, 4]);
+  box.click();
+  equal([settings.get('shortcuts'), keys()], [false, 2]);
+  document.getElementById('settings').close();
+}
+
+export async function a_deletion_that_fails_is_seen() {
+  elements('open-history', 'earlier-all', 'new-conversation', 'earlier', 'earlier-list', 'announcer');
+  withDialog('history');
+  const words = new Words();
+  await words.load('en');
+  let failure = new ApiError(409, 'This conversation is going on.');
+  const api = {
+    conversations: async () => [{ id: 'S', title: 'Hi', messages: 2, updated_s: 1 }],
+    forget: async () => Promise.reject(failure),
+  };
+  const session = { api, state: after(), conversation: { id: null } };
+  mountHistory(document, session, words, { characters: { name: () => 'Mia' } });
+  const remove = async () => {
+    document.querySelector('#history .list .tool').click();
+    document.querySelector('#history .button-bad').click();
+    await settle();
+    return document.querySelector('#history .trouble').textContent;
+  };
+  document.getElementById('open-history').click();
+  await settle();
+  equal(await remove(), 'This conversation is going on.');
+  failure = new TypeError('Failed to fetch');
+  equal(await remove(), en['history.notDeleted']);
+  document.getElementById('history').close();
+}
+
+export async function the_chart_goes_on_after_fifty_turns() {
+  elements('drawer', 'open-developer', 'open-settings', 'announcer');
+  document.getElementById('drawer').hidden = true;
+  const words = new Words();
+  await words.load('en');
+  const turns = (ms) => Array.from({ length: 50 }, (_, i) => ({ turn: `${i}`, ms }));
+  const debug = { levels: {}, voiceToVoice: turns(500) };
+  const session = { state: after(), levels: { microphoneDbfs: -100, speakerDbfs: -100 }, debug: () => debug };
+  const drawer = mountDrawer(document, session, words);
+  drawer.toggle();
+  const label = () => document.querySelector('#drawer .plot').getAttribute('aria-label');
+  ok(label().includes('slowest 500 ms'), label());
+  debug.voiceToVoice = turns(700);
+  while (!label().includes('slowest 700 ms')) await new Promise((done) => setTimeout(done, 50));
+  drawer.toggle();
 }

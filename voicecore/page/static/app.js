@@ -57,7 +57,7 @@ function mountAll() {
     mountActivity(document, session, words),
     mountSharing(document, session, words),
     mountPreferences(document, session, words, { openDeveloper: toggleDeveloper }),
-    mountKeys(document, session, words, { drawer, toggleDeveloper }),
+    mountKeys(document, session, words, { drawer, toggleDeveloper, kiosk }),
     drawer,
     ...(kiosk ? [mountKiosk(document, session)] : []),
   ];

@@ -14,3 +14,8 @@ export const browserClock = {
   setTimeout: (work, ms) => setTimeout(work, ms),
   clearTimeout: (timer) => clearTimeout(timer),
 };
+
+/** @param {Clock} clock @param {number} ms @returns {Promise<void>} */
+export function delay(clock, ms) {
+  return new Promise((done) => clock.setTimeout(() => done(), ms));
+}

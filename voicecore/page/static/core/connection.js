@@ -22,7 +22,7 @@ const SUPERSEDED = 'SUPERSEDED';
 
 /**
  * @typedef {'idle'|'connecting'|'open'|'waiting'} State
- * @typedef {''|'lost'|'stopping'|'starting'|'full'|'unreachable'|'superseded'} Why
+ * @typedef {''|'lost'|'stopping'|'starting'|'full'|'refused'|'unreachable'|'superseded'} Why
  */
 
 /**
@@ -226,9 +226,10 @@ export class Connection extends Emitter {
     const url = `${this.url.replace(/^ws/, 'http')}/healthz`;
     try {
       const answer = await this.fetch(url, { signal: AbortSignal.timeout(HEALTH_MS) });
-      const { status } = await answer.json();
+      const { status, full } = await answer.json();
       if (status === 'stopping') return 'stopping';
-      return status === 'warming up' ? 'starting' : 'full';
+      if (status === 'warming up') return 'starting';
+      return full === true ? 'full' : 'refused';
     } catch {
       return 'unreachable';
     }

@@ -9,7 +9,8 @@
  */
 
 import {
-  afterHistory, heard, isOpen, join, newEntry, replyOf, spokenAt, updateEntry, withEntry,
+  afterHistory, heard, isOpen, join, newEntry, replyOf, speaks, spokenAt, updateEntry,
+  withEntry,
 } from './entries.js';
 import { turnOf } from './wire.js';
 
@@ -22,8 +23,10 @@ import { turnOf } from './wire.js';
  * @property {{state: string, why: string, retryInMs: number}} connection
  * @property {{state: 'none'|'preparing'|'started'|'paused'|'failed', id: string|null}} session
  * @property {{state: string, why: string}} microphone
+ * @property {boolean} blocked the browser stops all sound until the person touches the page
  * @property {{mode: string, held: boolean}} mode how the person talks; for push-to-talk: are they
  * @property {Phase} phase
+ * @property {string} wakeWord it sleeps until this is said; empty while it listens
  * @property {boolean} typed the person has typed, and the answer has not begun
  * @property {string} emotion
  * @property {string} partial
@@ -55,8 +58,10 @@ export function initial() {
     connection: { state: 'idle', why: '', retryInMs: 0 },
     session: { state: 'none', id: null },
     microphone: { state: 'off', why: '' },
+    blocked: false,
     mode: { mode: 'hands-free', held: false },
     phase: 'idle',
+    wakeWord: '',
     typed: false,
     emotion: 'neutral',
     partial: '',
@@ -120,7 +125,7 @@ const HANDLERS = {
   session_failed: (state) => ({ ...inSession(state, 'failed'), phase: 'idle' }),
   status: (state, { code, text }) => {
     if (HARMLESS.has(code)) return state;
-    if (Object.hasOwn(STATUSES, code)) return STATUSES[code](state);
+    if (Object.hasOwn(STATUSES, code)) return STATUSES[code](state, text);
     return code ? withProblem(state, code, text) : withEntry(state, newEntry('notice', text));
   },
 
@@ -130,7 +135,8 @@ const HANDLERS = {
     const phase = /** @type {Phase} */ (state.typed ? 'thinking' : 'hearing');
     const heard = { ...state, phase };
     if (id == null) return heard;
-    return updateEntry(heard, turnOf(id), { state: 'interrupted', word: null });
+    const changes = { word: null, cutUnder: String(id) };
+    return updateEntry(heard, turnOf(id), { ...changes, state: 'interrupted' });
   },
   user_partial: (state, { text }) => ({ ...state, partial: String(text), phase: 'hearing' }),
   user_transcript: (state, { text }) => {
@@ -214,15 +220,21 @@ const HANDLERS = {
       { ...state, partial: '', phase: 'thinking', typed: true, problem: null },
       { ...newEntry('user', String(text)), via: 'text' },
     ),
-  'local.speech_started': (state, { speechId }) =>
-    updateEntry({ ...state, phase: 'speaking' }, turnOf(speechId), { state: 'speaking' }),
-  'local.speech_ended': (state, { speechId }) => {
+  'local.speech_started': (state, { speechId }) => {
     const turn = turnOf(speechId);
     const entry = replyOf(state, turn);
-    const over = entry?.complete ?? true;
-    const phase = over ? resting(state) : 'thinking';
+    if (isCut(entry, speechId)) return state;
+    const speaking = { ...state, phase: /** @type {Phase} */ ('speaking') };
+    return entry ? updateEntry(speaking, turn, speaks(entry)) : speaking;
+  },
+  'local.speech_ended': (state, { speechId, cut = false }) => {
+    const turn = turnOf(speechId);
+    const entry = replyOf(state, turn);
+    if (isCut(entry, speechId)) return state;
+    const goesOn = entry && !entry.complete && !entry.lost && !cut;
+    const phase = goesOn ? 'thinking' : resting(state);
     const quiet = state.phase === 'speaking' ? { ...state, phase: /** @type {Phase} */ (phase) } : state;
-    return entry?.state === 'speaking' ? updateEntry(quiet, turn, heard(entry)) : quiet;
+    return entry?.state === 'speaking' ? updateEntry(quiet, turn, heard(entry, cut)) : quiet;
   },
   'local.position': (state, { speechId, ms }) => {
     const turn = turnOf(speechId);
@@ -238,6 +250,8 @@ const HANDLERS = {
   },
   'local.microphone': (state, { state: to, why }) =>
     rested({ ...state, microphone: { state: to, why: why ?? '' } }),
+  'local.sound': (state, { blocked }) =>
+    blocked === state.blocked ? state : { ...state, blocked },
   'local.mode': (state, { mode, held }) =>
     rested({ ...state, mode: { mode: mode ?? state.mode.mode, held: Boolean(held) } }),
   'local.sharing': (state, { kind, picture = null }) => ({
@@ -267,10 +281,12 @@ const HANDLERS = {
   },
 };
 
-/** Statuses that tell of the session. @type {Record<string, (state: State) => State>} */
+/** Statuses that are no problems. @type {Record<string, (state: State, text: string) => State>} */
 const STATUSES = {
-  SESSION_PAUSED: (state) => ({ ...inSession(cutShort(state), 'paused'), phase: 'idle', partial: '' }),
-  SESSION_ENDED: (state) => ({ ...inSession(cutShort(state), 'none', null), phase: 'idle', partial: '' }),
+  ASLEEP: (state, text) => ({ ...state, wakeWord: /“(.+)”/.exec(text)?.[1] ?? text }),
+  AWAKE: (state) => ({ ...state, wakeWord: '' }),
+  SESSION_PAUSED: (state) => ({ ...inSession(cutShort(state), 'paused'), phase: 'idle', partial: '', wakeWord: '' }),
+  SESSION_ENDED: (state) => ({ ...inSession(cutShort(state), 'none', null), phase: 'idle', partial: '', wakeWord: '' }),
 };
 
 /** What waits for an answer gets none: it is said why. @param {State} state */
@@ -285,9 +301,7 @@ function withProblem(state, /** @type {string} */ code, /** @type {string} */ me
  * @param {State} state @returns {State}
  */
 function disconnected(state) {
-  const entries = state.entries.map((entry) =>
-    isOpen(entry) && !entry.complete ? { ...entry, state: 'interrupted', word: null } : entry,
-  );
+  const entries = state.entries.map((entry) => (isOpen(entry) ? withoutRest(entry) : entry));
   const { session } = state;
   const lost = session.state === 'started' || session.state === 'preparing';
   return {
@@ -296,8 +310,19 @@ function disconnected(state) {
     phase: state.phase === 'speaking' ? 'speaking' : 'idle',
     partial: '',
     typed: false,
-    entries: /** @type {Entry[]} */ (entries),
+    entries,
   };
+}
+
+/** A reply of which no more comes. @param {Entry} entry @returns {Entry} */
+function withoutRest(entry) {
+  const lost = { ...entry, lost: true };
+  return entry.complete ? lost : { ...lost, state: 'interrupted', word: null };
+}
+
+/** Whether the host has broken off this very speech. @param {Entry|undefined} entry @param {string} speechId */
+function isCut(entry, speechId) {
+  return entry?.cutUnder === speechId;
 }
 
 /** @param {{status: string}} task */

@@ -14,6 +14,9 @@
  * @property {boolean} complete no more text comes
  * @property {number|null} spokenTo code points that were heard; null if nobody knows
  * @property {Place|null} word that is heard now
+ * @property {number|null} heardTo `spokenTo` when its sound ended: it may go on after all
+ * @property {string} cutUnder the speech that the host broke off, if it did
+ * @property {boolean} lost the connection broke before all of its sound had come
  * @property {Word[]} words
  */
 /** @typedef {import('./dialogue.js').State} State */
@@ -30,7 +33,7 @@ const SPACELESS = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\u3000-\
 export function newEntry(role, text, turn = '') {
   return {
     role, text, turn, via: '', state: 'done', complete: role !== 'assistant',
-    spokenTo: null, word: null, words: [],
+    spokenTo: null, word: null, heardTo: null, cutUnder: '', lost: false, words: [],
   };
 }
 
@@ -76,11 +79,26 @@ export function spokenAt(entry, speech, ms) {
   return { spokenTo, word: same ? entry.word : { from, to } };
 }
 
-/** What changes when a reply's sound has ended. @param {Entry} entry @returns {Partial<Entry>} */
-export function heard(entry) {
+/**
+ * What changes when a reply's sound has ended.
+ * @param {Entry} entry @param {boolean} cut it was stopped @returns {Partial<Entry>}
+ */
+export function heard(entry, cut) {
+  const broken = entry.lost && (!entry.complete || isUnheard(entry));
+  if (cut || broken) return { state: 'interrupted', word: null };
   if (!entry.complete) return { state: 'typing', word: null };
   const spokenTo = entry.spokenTo === null ? null : [...entry.text].length;
-  return { state: 'done', word: null, spokenTo };
+  return { state: 'done', word: null, spokenTo, heardTo: entry.spokenTo };
+}
+
+/** Whether words are left that were not heard, as far as is known. @param {Entry} entry */
+function isUnheard({ text, spokenTo }) {
+  return spokenTo === null || /[\p{L}\p{N}]/u.test([...text].slice(spokenTo).join(''));
+}
+
+/** What changes when its sound begins, or goes on. @param {Entry} entry @returns {Partial<Entry>} */
+export function speaks({ spokenTo, heardTo }) {
+  return { state: 'speaking', spokenTo: heardTo ?? spokenTo, heardTo: null };
 }
 
 /** Two pieces of what was said, as one. @param {string} a @param {string} b */

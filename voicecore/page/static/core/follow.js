@@ -15,6 +15,10 @@ export function follow(session) {
   page.navigator.mediaDevices?.addEventListener('devicechange', () => {
     if (session.wanted && session.microphone.state === 'missing') session.openMicrophone();
   });
+  // Then browsers allow what they did not before.
+  for (const type of ['pointerdown', 'keydown']) {
+    page.document.addEventListener(type, () => session.state.blocked && session.wake());
+  }
   watch(session);
 }
 

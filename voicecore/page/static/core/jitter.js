@@ -20,7 +20,12 @@ export const HELD_MS = 120_000;
 /** Ids remembered of speech that was interrupted, or came before such. */
 const KNOWN_IDS = 256;
 
-/** @typedef {{type: 'started'|'ended', id: string}} Happening */
+/**
+ * @typedef {object} Happening
+ * @property {'started'|'ended'} type
+ * @property {string} id
+ * @property {boolean} [cut] of one that ended: it was stopped, and was not heard to its end
+ */
 /** @typedef {{dead: boolean, played: number}} Known of an id: must it be heard no more; samples played */
 /**
  * @typedef {object} Speech sound of one id
@@ -135,7 +140,7 @@ export class JitterBuffer {
     if (first?.known.dead) this.#keepTail(first);
     const ended = this.speeches.filter((speech) => speech.known.dead && speech.told);
     this.speeches = this.speeches.filter((speech) => !speech.known.dead);
-    return ended.map((speech) => ({ type: 'ended', id: speech.id }));
+    return ended.map((speech) => ({ type: 'ended', id: speech.id, cut: true }));
   }
 
   /** Stop whatever there is. @returns {Happening[]} */
@@ -240,7 +245,7 @@ export class JitterBuffer {
   /** @param {Speech} speech @param {Happening[]} happened */
   #end(speech, happened) {
     this.speeches.shift();
-    if (speech.told) happened.push({ type: 'ended', id: speech.id });
+    if (speech.told) happened.push({ type: 'ended', id: speech.id, cut: false });
     if (!this.gapped) this.targetMs = Math.max(START_MS, this.targetMs - SHRINK_MS);
     this.gapped = false;
   }

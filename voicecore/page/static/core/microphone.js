@@ -30,9 +30,13 @@ const FAILURES = {
   AbortError: 'busy',
 };
 
+/** The worklet could not be fetched: that is no fault of the microphone, but of the host. */
+class Unreachable extends Error {}
+
 /**
  * Events: `frame` {samples: 320 of 16 kHz}, `level` {dbfs, peakDbfs} 20 times a second, `state`
- * {state, why}. While it is muted there are levels and no frames.
+ * {state, why}. While it is muted there are levels and no frames. `context`: the browser has
+ * stopped it, or lets it run again.
  */
 export class Microphone extends Emitter {
   /**
@@ -55,6 +59,8 @@ export class Microphone extends Emitter {
     this.stream = null;
     /** @type {AudioContext|null} */
     this.context = null;
+    /** It is off because the host was away when it was to be opened. */
+    this.unreachable = false;
     this.lastSoundMs = 0;
     this.hasSounded = false;
   }
@@ -82,6 +88,7 @@ export class Microphone extends Emitter {
       return;
     }
     this.#become('asking');
+    this.unreachable = false;
     try {
       const stream = await this.#ask(wishes);
       if (number === this.number) await this.#listen(stream);
@@ -93,6 +100,7 @@ export class Microphone extends Emitter {
 
   stop() {
     this.number++;
+    this.unreachable = false;
     this.#release();
     if (this.state !== 'off') this.#become('off');
   }
@@ -122,8 +130,9 @@ export class Microphone extends Emitter {
     this.stream = stream;
     const context = this.newContext();
     this.context = context;
-    await context.audioWorklet.addModule(WORKLET);
+    await load(context);
     if (this.context !== context) return; // stopped meanwhile
+    context.addEventListener('statechange', () => this.context === context && this.emit('context'));
     const node = new AudioWorkletNode(context, 'capture');
     node.port.onmessage = ({ data }) => this.#take(data);
     // Its output is silence; without one, some browsers would not run it.
@@ -132,6 +141,7 @@ export class Microphone extends Emitter {
     this.hasSounded = false;
     this.muted = this.isMuted;
     this.#become(this.isMuted ? 'muted' : 'on');
+    this.emit('context');
     await context.resume();
   }
 
@@ -174,6 +184,11 @@ export class Microphone extends Emitter {
   /** @param {Error} error */
   #fail(error) {
     this.#release();
+    if (error instanceof Unreachable) {
+      this.unreachable = true;
+      this.#become('off', 'unreachable');
+      return;
+    }
     // A policy of the page or the system forbids it, or its context is insecure after all.
     const insecure = error.name === 'SecurityError' && !globalThis.isSecureContext;
     this.#become(insecure ? 'insecure' : FAILURES[error.name] ?? 'missing', error.message);
@@ -183,6 +198,15 @@ export class Microphone extends Emitter {
   #become(state, why = '') {
     this.state = state;
     this.emit('state', { state, why });
+  }
+}
+
+/** @param {AudioContext} context */
+async function load(context) {
+  try {
+    await context.audioWorklet.addModule(WORKLET);
+  } catch (error) {
+    throw new Unreachable(String(error));
   }
 }
 

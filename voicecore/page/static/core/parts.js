@@ -22,10 +22,14 @@ export function newConnection(location, settings) {
 
 /** A speaker at the rate of the host's sound; if the browser refuses that, at its own. */
 export async function newSpeaker() {
-  const speaker = await Speaker.create(newContext());
-  // A browser that does not allow sound yet would have us wait for ever.
-  await Promise.race([speaker.context.resume(), new Promise((done) => setTimeout(done, 1000))]);
-  return speaker;
+  const context = newContext();
+  context.resume().catch(() => undefined); // allowed now, and after the next await perhaps not
+  try {
+    return await Speaker.create(context);
+  } catch (error) {
+    await context.close();
+    throw error;
+  }
 }
 
 function newContext() {

@@ -19,7 +19,7 @@ const CHANGE_SOMEWHERE = 24;
 
 /**
  * Takes a picture every two seconds and tells of those that differ from the last.
- * Events: `picture` {kind, dataUrl}, `state` {kind: Kind|null, why}.
+ * Events: `picture` {kind, dataUrl}, `state` {kind: Kind|null, why, asked}.
  */
 export class Picture extends Emitter {
   /**
@@ -56,18 +56,21 @@ export class Picture extends Emitter {
       }
       await this.#share(kind, stream);
     } catch (error) {
-      if (number === this.number) this.stop(/** @type {Error} */ (error).name);
+      if (number === this.number) this.stop(/** @type {Error} */ (error).name, kind);
     }
   }
 
-  /** @param {string} [why] a browser's error name, if it ends by itself */
-  stop(why = '') {
+  /**
+   * @param {string} [why] a browser's error name, if it ends by itself
+   * @param {Kind|null} [asked] what was asked for, if there was none of it
+   */
+  stop(why = '', asked = null) {
     this.number++;
     this.clock.clearTimeout(this.timer);
     this.stream?.getTracks().forEach((track) => track.stop());
     const had = this.stream !== null || why !== '';
     this.stream = this.video.srcObject = this.kind = this.last = null;
-    if (had) this.emit('state', { kind: null, why });
+    if (had) this.emit('state', { kind: null, why, asked });
   }
 
   /** @param {Kind} kind @returns {Promise<MediaStream>} */
@@ -83,7 +86,7 @@ export class Picture extends Emitter {
     this.video.srcObject = stream;
     stream.getVideoTracks()[0].onended = () => this.stop();
     await this.video.play();
-    this.emit('state', { kind, why: '' });
+    this.emit('state', { kind, why: '', asked: null });
     this.#look();
   }
 

@@ -15,7 +15,7 @@ export const REPORT_MS = 50;
  *   | {type: 'stop'}} Order
  * @typedef {{underruns: number, droppedStale: number, droppedFull: number, bufferedMs: number,
  *   targetMs: number}} Stats
- * @typedef {{type: 'started'|'ended', id: string}
+ * @typedef {{type: 'started'|'ended', id: string, cut?: boolean}
  *   | {type: 'report', position: {id: string, ms: number}|null, dbfs: number, stats: Stats}} Report
  */
 

@@ -20,7 +20,7 @@ const REACTIONS = {
   },
   catgirl_switched: (session, { new_catgirl: name }) => {
     session.settings.set('character', ''); // the host decides
-    session.moveTo(String(name));
+    session.moveTo(String(name), { keep: true });
   },
 };
 

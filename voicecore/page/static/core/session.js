@@ -2,8 +2,10 @@
 /** A conversation with the host: connection, ears and mouth, and what is known of it. */
 
 import { Api } from './api.js';
+import { Button } from './button.js';
 import { CAPTURE_HZ } from './capture.js';
-import { browserClock } from './clock.js';
+import { browserClock, delay } from './clock.js';
+import { Crossing } from './crossing.js';
 import { describe } from './debug.js';
 import { initial, reduce } from './dialogue.js';
 import { Emitter } from './emitter.js';
@@ -14,6 +16,8 @@ import { Picture } from './picture.js';
 import { SILENCE_DBFS } from './pcm.js';
 import { react } from './reactions.js';
 import { Settings } from './settings.js';
+import { sharePictures } from './sharing.js';
+import { openSpeaker, sound } from './sound.js';
 import { Turnaround, levelOf } from './turnaround.js';
 import { Watch } from './watch.js';
 import { turnOf } from './wire.js';
@@ -22,8 +26,8 @@ import { turnOf } from './wire.js';
 const END_OF_TURN_MS = 1_500;
 /** Typed messages that wait for a connection. */
 const MAX_WAITING_TEXTS = 16;
-/** Bytes that may wait in the browser when another picture is sent. */
-const MAX_WAITING_BYTES = 256 * 1024;
+/** The loudspeaker's worklet comes from the host: one that is away must not hold up the rest. */
+const OPEN_SPEAKER_MS = 2_000;
 const KEPT_TURNS = 50;
 
 /** @typedef {import('./settings.js').Mode} Mode */
@@ -56,6 +60,10 @@ export class Session extends Emitter {
     this.newSpeaker = parts.newSpeaker ?? newSpeaker;
     /** @type {Speaker|null} */
     this.speaker = null;
+    /** While it is being made. @type {Promise<void>|null} */
+    this.opening = null;
+    this.button = new Button(clock, () => this.#endTurn());
+    this.crossing = new Crossing();
     this.state = initial();
     this.turnaround = new Turnaround();
     this.watch = new Watch();
@@ -67,7 +75,6 @@ export class Session extends Emitter {
     this.paused = false;
     /** A start was sent on this connection: the host listens. */
     this.streaming = false;
-    this.held = false;
     /** Which conversation: the last one, unless it says otherwise. @type {Conversation} */
     this.conversation = { id: null, fresh: false };
     /** Whose history is shown. @type {string|null} */
@@ -94,11 +101,11 @@ export class Session extends Emitter {
 
   /** Begin to talk, or to type. To be called when the person presses something. */
   async begin({ microphone = this.settings.get('mode') !== 'typing' } = {}) {
-    const sound = this.#openSpeaker(); // before anything is awaited: only now it is allowed
+    const opening = openSpeaker(this); // before anything is awaited: only now it is allowed
     this.wanted = true;
     this.paused = false;
     if (microphone) this.openMicrophone();
-    await sound;
+    await Promise.race([opening, delay(this.clock, OPEN_SPEAKER_MS)]);
     if (this.connection.state === 'open') {
       if (!this.streaming) this.start();
     } else if (this.connection.state === 'idle') {
@@ -130,11 +137,11 @@ export class Session extends Emitter {
     await this.begin();
   }
 
-  /** The conversation is over, and kept by the host. */
+  /** The conversation is over, and kept by the host; who begins again goes on with it. */
   end() {
     this.wanted = this.paused = false;
-    this.conversation = { id: null, fresh: false };
     this.#quiet();
+    this.microphone.muted = false;
     this.picture.stop();
     this.connection.send({ action: 'end_session' });
   }
@@ -154,9 +161,14 @@ export class Session extends Emitter {
     this.moveTo(name);
   }
 
-  /** Talk to this character from now on. @param {string} name */
-  moveTo(name) {
-    this.#forget({ id: null, fresh: false });
+  /**
+   * Talk to this character from now on.
+   * @param {string} name @param {{keep?: boolean}} [options] what was typed and not sent yet is for them
+   */
+  moveTo(name, { keep = false } = {}) {
+    const waiting = keep ? this.texts : [];
+    this.forget({ id: null, fresh: false });
+    for (const text of (this.texts = waiting)) this.dispatch({ type: 'local.sent', text });
     this.dispatch({ type: 'local.character', name });
     if (this.connection.state !== 'idle') this.connection.open(name);
   }
@@ -164,7 +176,7 @@ export class Session extends Emitter {
   /** @param {Mode} mode */
   setMode(mode) {
     this.settings.set('mode', mode);
-    this.held = false;
+    this.button.drop();
     this.#endTurn();
     this.dispatch({ type: 'local.mode', mode });
     if (!this.wanted || this.paused) return;
@@ -180,11 +192,11 @@ export class Session extends Emitter {
 
   /** The button is held, or was released. @param {boolean} held */
   pushToTalk(held) {
-    if (held === this.held) return;
-    this.held = held;
+    if (held === this.button.held) return;
+    if (held) this.button.press();
+    else this.button.release();
     this.dispatch({ type: 'local.mode', held });
-    if (!held) this.#endTurn();
-    else if (!this.wanted || this.paused) this.begin();
+    if (held && (!this.wanted || this.paused)) this.begin();
   }
 
   /** @param {'screen'|'camera'|null} kind */
@@ -218,13 +230,23 @@ export class Session extends Emitter {
 
   /** Begin, or go on with, that conversation. @param {Conversation} conversation */
   async #converse(conversation) {
-    this.#forget(conversation);
-    if (this.streaming && !this.paused) this.start();
-    else await this.begin();
+    this.forget(conversation);
+    if (!this.streaming || this.paused) {
+      await this.begin();
+      return;
+    }
+    // The host takes no start while another one is under way.
+    const starting = this.crossing.unanswered > 0 || this.state.session.state === 'preparing';
+    if (starting) this.connection.send({ action: 'pause_session' });
+    this.start();
   }
 
-  /** Nothing of the present one is to be seen or heard any more. @param {Conversation} conversation */
-  #forget(conversation) {
+  /**
+   * Nothing of the present conversation is to be seen or heard, nor gone on with, any more.
+   * @param {Conversation} [conversation] what is begun next
+   */
+  forget(conversation = { id: null, fresh: true }) {
+    this.crossing.leave();
     this.speaker?.stop();
     this.conversation = conversation;
     this.shown = null;
@@ -233,24 +255,10 @@ export class Session extends Emitter {
   }
 
   #quiet() {
-    this.streaming = this.held = false;
+    this.streaming = false;
+    this.button.drop();
     this.speaker?.stop();
     this.microphone.stop();
-  }
-
-  async #openSpeaker() {
-    if (this.speaker) {
-      await this.speaker.context.resume();
-      return;
-    }
-    const speaker = await this.newSpeaker();
-    if (this.speaker) return; // somebody was faster
-    this.speaker = speaker;
-    speaker.on('started', (detail) => this.#speaks(detail));
-    for (const type of ['position', 'ended']) {
-      const name = type === 'ended' ? 'local.speech_ended' : 'local.position';
-      speaker.on(type, (detail) => this.dispatch({ type: name, ...detail }));
-    }
   }
 
   /** Ask for the microphone, unless it is in use. */
@@ -285,6 +293,7 @@ export class Session extends Emitter {
     this.streaming = this.connection.send({
       action: 'start_session', input_type, new_session: fresh, ...named,
     });
+    if (this.streaming) this.crossing.asked();
     this.picture.again();
   }
 
@@ -304,13 +313,13 @@ export class Session extends Emitter {
   /** Whether what the microphone hears is for the host. */
   get listening() {
     const mode = this.settings.get('mode');
-    return this.streaming && (mode === 'hands-free' || (mode === 'push-to-talk' && this.held));
+    return this.streaming && (mode === 'hands-free' || (mode === 'push-to-talk' && this.button.sends));
   }
 
   /** The page is looked at again; browsers may have stopped things meanwhile. */
   wake() {
     this.connection.wake();
-    if (this.wanted) this.speaker?.context.resume();
+    if (this.wanted) sound(this);
   }
 
   /** Stop waiting for what does not come. */
@@ -321,31 +330,46 @@ export class Session extends Emitter {
   }
 
   #wire() {
-    const { connection, microphone, picture } = this;
+    const { connection, microphone } = this;
     connection.on('state', (detail) => this.#connected(detail));
     connection.on('message', (message) => this.#told(message));
-    connection.on('sound', ({ speechId, samples }) => this.speaker?.play(speechId, samples));
+    connection.on('sound', (piece) => this.#play(piece));
     microphone.on('state', (detail) => this.dispatch({ type: 'local.microphone', ...detail }));
     microphone.on('level', (level) => (this.level = level));
     microphone.on('frame', ({ samples }) => this.#heard(samples));
-    picture.on('state', (detail) => this.#shared(detail));
-    picture.on('picture', ({ kind, dataUrl }) => this.#show(kind, dataUrl));
+    microphone.on('context', () => void sound(this));
+    sharePictures(this);
   }
 
   /** @param {{state: string, why: string, retryInMs: number}} detail */
   #connected(detail) {
     this.streaming = false;
+    this.crossing.reset();
     this.dispatch({ type: 'local.connection', ...detail });
     if (detail.why === 'superseded') {
       this.wanted = false;
       this.#quiet();
+      this.picture.stop();
     } else if (detail.state === 'open' && this.wanted && !this.paused) {
+      this.#reopen();
       this.start();
     }
   }
 
+  /** What could not be fetched while the host was away can be now. */
+  #reopen() {
+    if (!this.speaker) openSpeaker(this);
+    if (this.microphone.unreachable) this.openMicrophone();
+  }
+
+  /** @param {{speechId: string, samples: Int16Array}} piece of a reply */
+  #play({ speechId, samples }) {
+    if (!this.crossing.left) this.speaker?.play(speechId, samples);
+  }
+
   /** @param {import('./wire.js').Message} message */
   #told(message) {
+    if (!this.crossing.admits(message)) return;
     this.dispatch(message);
     react(this, message);
   }
@@ -356,33 +380,14 @@ export class Session extends Emitter {
     if (this.listening) this.connection.sendSound(samples, CAPTURE_HZ);
   }
 
-  /** @param {{speechId: string, latencyMs: number}} detail */
-  #speaks({ speechId, latencyMs }) {
+  /** A reply begins to be heard. @param {{speechId: string, latencyMs: number}} detail */
+  speaks({ speechId, latencyMs }) {
     const ms = this.turnaround.answered(this.clock.now() + latencyMs);
     if (ms !== null) {
       const measured = { turn: turnOf(speechId), ms: Math.round(ms) };
       this.voiceToVoice = [...this.voiceToVoice, measured].slice(-KEPT_TURNS);
     }
     this.dispatch({ type: 'local.speech_started', speechId });
-  }
-
-  /** @param {{kind: string|null, why: string}} detail */
-  #shared({ kind, why }) {
-    this.dispatch({ type: 'local.sharing', kind });
-    // A person who closes the browser's list of screens needs not be told that they did.
-    if (!why || why === 'NotAllowedError') return;
-    this.dispatch({ type: 'local.problem', code: 'PICTURE_FAILED', message: why });
-  }
-
-  /** @param {string} input_type @param {string} data */
-  #show(input_type, data) {
-    const waiting = this.connection.socket?.bufferedAmount ?? 0;
-    if (!this.streaming || waiting > MAX_WAITING_BYTES) {
-      this.picture.again();
-      return;
-    }
-    this.connection.send({ action: 'stream_data', input_type, data });
-    this.dispatch({ type: 'local.sharing', kind: input_type, picture: data });
   }
 
   #reloadIfDue() {

@@ -22,6 +22,8 @@ const DEFAULTS = {
   deviceId: '',
   noiseSuppression: true,
   autoGainControl: true,
+  /** Single letters are commands. */
+  shortcuts: true,
 };
 
 /** @typedef {typeof DEFAULTS} Values */

@@ -13,8 +13,9 @@ const SCRIPT_SAMPLES = 512;
 /** @typedef {import('./playback.js').Report} Report */
 
 /**
- * Events: `started` {speechId, latencyMs}, `position` {speechId, ms}, `ended` {speechId}. A speech
- * that pauses for long ends, and starts again when more of it comes.
+ * Events: `started` {speechId, latencyMs}, `position` {speechId, ms}, `ended` {speechId, cut}: cut
+ * if something stopped it. A speech that pauses for long ends, and starts again when more of it
+ * comes. `context`: the browser has stopped the sound, or lets it run again.
  */
 export class Speaker extends Emitter {
   /**
@@ -40,6 +41,13 @@ export class Speaker extends Emitter {
     this.reported = { underruns: 0, droppedStale: 0, droppedFull: 0, bufferedMs: 0, targetMs: 0 };
     /** @type {(order: Order, transfer?: Transferable[]) => void} */
     this.order = () => {};
+    context.addEventListener('statechange', () => this.#changed());
+  }
+
+  /** Where nothing is played, nobody speaks; afterwards it may go on. */
+  #changed() {
+    if (this.context.state !== 'running' && this.playing !== null) this.#ended(this.playing, true);
+    if (this.context.state !== 'closed') this.emit('context');
   }
 
   async #useWorklet() {
@@ -100,18 +108,29 @@ export class Speaker extends Emitter {
     if (report.type === 'report') {
       this.level = report.dbfs;
       this.reported = report.stats;
-      if (report.position) this.#tellPosition(report.position);
+      if (report.position && this.context.state === 'running') this.#tellPosition(report.position);
     } else if (report.type === 'started') {
-      this.playing = report.id;
-      this.emit('started', { speechId: report.id, latencyMs: this.latencyMs });
+      this.#started(report.id);
     } else {
-      this.playing = null;
-      this.emit('ended', { speechId: report.id });
+      this.#ended(report.id, report.cut ?? false);
     }
+  }
+
+  /** @param {string} speechId */
+  #started(speechId) {
+    this.playing = speechId;
+    this.emit('started', { speechId, latencyMs: this.latencyMs });
+  }
+
+  /** @param {string} speechId @param {boolean} cut */
+  #ended(speechId, cut) {
+    this.playing = null;
+    this.emit('ended', { speechId, cut });
   }
 
   /** @param {{id: string, ms: number}} position of what was rendered */
   #tellPosition({ id, ms }) {
+    if (this.playing !== id) this.#started(id); // the browser had stopped it
     this.emit('position', { speechId: id, ms: Math.max(0, ms - this.latencyMs) });
   }
 }

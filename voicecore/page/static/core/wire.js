@@ -14,6 +14,7 @@ const SENTENCES = new Map([
   ['Session started successfully', 'SESSION_STARTED'],
   ['Session paused. Start it to go on.', 'SESSION_PAUSED'],
   ['Session ended and saved.', 'SESSION_ENDED'],
+  ['Awake, and listening.', 'AWAKE'],
 ]);
 /** The four letters, and the rate. */
 const HEADER_BYTES = 8;
@@ -143,7 +144,8 @@ function status(message) {
   if (coded) return { type: 'status', ...coded };
   const tail = /^(.*?)\s*\[([A-Z][A-Z0-9_]+)\]$/s.exec(words);
   if (tail) return { type: 'status', code: tail[2], text: tail[1] };
-  return { type: 'status', code: SENTENCES.get(words) ?? '', text: words };
+  const asleep = /^Asleep\. Say “.+” to wake me\.$/.test(words) ? 'ASLEEP' : '';
+  return { type: 'status', code: SENTENCES.get(words) ?? asleep, text: words };
 }
 
 /** @param {string} words @returns {{code: string, text: string}|null} */

@@ -33,6 +33,7 @@ export default {
   'status.hearing': 'I hear you',
   'status.thinking': 'Thinking',
   'status.speaking': 'Speaking',
+  'status.asleep': 'Asleep',
   'status.muted': 'Microphone muted',
   'status.held': 'I hear you',
   'status.push': 'Hold to talk',
@@ -42,6 +43,7 @@ export default {
   'hint.typing': 'Type below, or press Talk to speak.',
   'hint.push': 'Hold the button or the space bar while you speak.',
   'hint.asking': 'Your browser asks whether this page may use the microphone. Choose “Allow”.',
+  'hint.asleep': 'Say “{word}” to wake me.',
   'hint.muted': 'Nothing you say is sent.',
   'hint.interrupt': 'Just speak to interrupt.',
   'hint.kiosk': 'Touch the screen and speak.',
@@ -96,6 +98,7 @@ export default {
   'history.sure': 'Delete for good',
   'history.keep': 'Keep',
   'history.deleted': 'Conversation deleted.',
+  'history.notDeleted': 'The conversation could not be deleted. Is the host running?',
   'history.current': 'Open now',
 
   'activity.title': 'Activity',
@@ -126,6 +129,7 @@ export default {
   'settings.keys.escape': 'Esc: stop the reply',
   'settings.keys.mute': 'M: mute',
   'settings.keys.developer': 'D: developer’s drawer',
+  'settings.shortcuts': 'Keyboard shortcuts of single letters',
   'settings.developer': 'Open the developer’s drawer',
   'sheet.close': 'Close',
 
@@ -146,10 +150,15 @@ export default {
   'problem.full.title': 'All places are taken',
   'problem.full.text':
     'The host talks with as many people as it can. You are let in as soon as somebody leaves.',
+  'problem.refused.title': 'The host does not let this page in',
+  'problem.refused.text':
+    'It runs, but refuses the connection. If this page was opened under another name, or from elsewhere, its keeper can allow that by server.allowed_hosts and server.allowed_origins.',
   'problem.stopping.title': 'The host is stopping',
   'problem.stopping.text': 'If it starts again, the conversation goes on.',
   'problem.superseded.title': 'Open in another window',
   'problem.superseded.text': 'This conversation went on in another window or tab.',
+  'problem.blocked.title': 'Touch to hear me',
+  'problem.blocked.text': 'The browser has stopped the sound of this page until you touch it.',
   'problem.missing.title': 'No microphone found',
   'problem.missing.text':
     'Connect a microphone or a headset and try again. You can type in the meantime.',
@@ -180,6 +189,9 @@ export default {
   'problem.PICTURE_FAILED.title': 'Nothing is shared',
   'problem.PICTURE_FAILED.text':
     'The browser gave no picture. Another program may be using the camera.',
+  'problem.CAMERA_DENIED.title': 'The camera is blocked',
+  'problem.CAMERA_DENIED.text':
+    'Press the icon beside the address of this page, allow the camera, and share it again.',
   'problem.other.title': 'Something went wrong',
 
   'drawer.title': 'Developer’s drawer',

@@ -33,6 +33,7 @@ export default {
   'status.hearing': '聞こえています',
   'status.thinking': '考えています',
   'status.speaking': '話しています',
+  'status.asleep': 'スリープ中',
   'status.muted': 'マイクはミュート中です',
   'status.held': '聞こえています',
   'status.push': '押している間だけ話せます',
@@ -43,6 +44,7 @@ export default {
   'hint.push': '話している間、ボタンかスペースキーを押し続けてください。',
   'hint.asking':
     'このページにマイクの使用を許可するか、ブラウザーが確認しています。「許可」を選んでください。',
+  'hint.asleep': '「{word}」と言うと起きます。',
   'hint.muted': '声は送られません。',
   'hint.interrupt': '話しかければ、さえぎれます。',
   'hint.kiosk': '画面に触れて、話しかけてください。',
@@ -97,6 +99,7 @@ export default {
   'history.sure': '完全に削除',
   'history.keep': '残す',
   'history.deleted': '会話を削除しました。',
+  'history.notDeleted': '会話を削除できませんでした。ホストは動いていますか？',
   'history.current': '表示中',
 
   'activity.title': 'お知らせ',
@@ -126,6 +129,7 @@ export default {
   'settings.keys.escape': 'Esc：返答を止める',
   'settings.keys.mute': 'M：ミュート',
   'settings.keys.developer': 'D：開発者パネル',
+  'settings.shortcuts': '一文字のキーボードショートカット',
   'settings.developer': '開発者パネルを開く',
   'sheet.close': '閉じる',
 
@@ -144,10 +148,15 @@ export default {
   'problem.starting.text': 'モデルを読み込んでいます。数秒、初回は数分かかります。',
   'problem.full.title': '満席です',
   'problem.full.text': 'ホストが同時に話せる人数に達しています。空きができしだい入れます。',
+  'problem.refused.title': 'ホストがこのページの接続を受け付けません',
+  'problem.refused.text':
+    'ホストは動いていますが、接続を拒否しました。別の名前や別の場所から開いたときは、ホストの管理者が server.allowed_hosts と server.allowed_origins で許可できます。',
   'problem.stopping.title': 'ホストが停止しています',
   'problem.stopping.text': '再び起動したら、会話を続けます。',
   'problem.superseded.title': '別のウィンドウで開いています',
   'problem.superseded.text': 'この会話は別のウィンドウかタブで続いています。',
+  'problem.blocked.title': '画面に触れると声が聞こえます',
+  'problem.blocked.text': 'このページに触れるまで、ブラウザーが音を止めています。',
   'problem.missing.title': 'マイクが見つかりません',
   'problem.missing.text':
     'マイクかヘッドセットをつないで、もう一度お試しください。それまでは文字で話せます。',
@@ -179,6 +188,8 @@ export default {
   'problem.PICTURE_FAILED.title': '何も共有していません',
   'problem.PICTURE_FAILED.text':
     'ブラウザーから画像が届きません。ほかのプログラムがカメラを使っているかもしれません。',
+  'problem.CAMERA_DENIED.title': 'カメラがブロックされています',
+  'problem.CAMERA_DENIED.text': 'このページのアドレスの横にあるアイコンを押し、カメラを許可してから、もう一度共有してください。',
   'problem.other.title': '問題が起きました',
 
   'drawer.title': '開発者パネル',

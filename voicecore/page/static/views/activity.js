@@ -18,7 +18,7 @@ export function mount(root, session, words) {
   return { update: (state) => activity.update(state), refresh: () => activity.refresh() };
 }
 
-class Activity {
+export class Activity {
   constructor(words) {
     this.words = words;
     /** @type {Map<string, Toast>} */
@@ -40,6 +40,7 @@ class Activity {
     this.state = state;
     for (const task of state.tasks) this.#happened(task);
     for (const notice of state.notifications) this.#happened(notice);
+    this.#prune();
     if (this.sheet.open) this.sheet.rebuild();
     this.#count();
   }
@@ -62,6 +63,17 @@ class Activity {
     this.known.set(event.id, event);
     if (before?.status !== event.status) this.#tell(event);
     this.toasts.get(event.id)?.show(event);
+  }
+
+  /** What is not in the state any more cannot be read again. */
+  #prune() {
+    const { tasks, notifications } = this.state;
+    const ids = new Set([...tasks, ...notifications].map(({ id }) => id));
+    for (const id of [...this.known.keys()].filter((known) => !ids.has(known))) {
+      this.known.delete(id);
+      this.unread.delete(id);
+      this.toasts.get(id)?.remove();
+    }
   }
 
   /** A new status is worth a toast and a word to screen readers; progress alone is not. */

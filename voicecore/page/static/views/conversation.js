@@ -10,6 +10,8 @@ import { EntryView } from './entry.js';
 import { byId, setAttribute } from './dom.js';
 import { hearing } from './status.js';
 
+/** Screen readers are told of a change some time after it was made. */
+const TOLD_MS = 1000;
 /** So near to the end, new words are followed. In CSS pixels. */
 const NEAR_PX = 48;
 
@@ -19,7 +21,7 @@ export function mount(root, session, words, { about }) {
   return { update: (state) => log.update(state), refresh: () => log.refresh() };
 }
 
-class Log {
+export class Log {
   constructor(words, about) {
     this.words = words;
     this.about = about;
@@ -27,6 +29,8 @@ class Log {
     this.views = new Map();
     this.shown = {};
     this.follows = true;
+    /** While set, what was said long ago is being added: nobody wants it read out. */
+    this.hush = 0;
     [this.scroll, this.log, this.now, this.newest] = ['scroll', 'log', 'now', 'newest'].map(byId);
     this.partial = new EntryView({ role: 'user' }, words);
     this.waiting = new EntryView({ role: 'assistant' }, words);
@@ -45,11 +49,9 @@ class Log {
     const { language, title: name } = this.about(state);
     const shown = { entries, partial, phase, name, language };
     const same = Object.keys(shown).every((name) => shown[name] === this.shown[name]);
-    setAttribute(
-      this.log,
-      'aria-live',
-      state.mode.mode === 'hands-free' && hearing(state) ? 'off' : 'polite',
-    );
+    this.aloud = !(state.mode.mode === 'hands-free' && hearing(state));
+    this.#hushOld(entries);
+    setAttribute(this.log, 'aria-live', this.aloud && !this.hush ? 'polite' : 'off');
     if (same) return;
     this.shown = shown;
     this.#arrange(entries, { language, name });
@@ -58,24 +60,39 @@ class Log {
     if (this.follows) this.#toEnd();
   }
 
+  /** Loaded history has ids that begin with "h". */
+  #hushOld(entries) {
+    if (!entries.some(({ id }) => id.startsWith('h') && !this.views.has(id))) return;
+    clearTimeout(this.hush);
+    this.hush = setTimeout(() => {
+      this.hush = 0;
+      setAttribute(this.log, 'aria-live', this.aloud ? 'polite' : 'off');
+    }, TOLD_MS);
+  }
+
   #arrange(entries, about) {
     const kept = new Set(entries.map((entry) => entry.id));
     for (const [id, view] of this.views) if (!kept.has(id)) this.#forget(id, view);
     let done = true;
+    /** Of each place, the last element so far. @type {Map<HTMLElement, Node>} */
+    const last = new Map();
     for (const entry of entries) {
       done &&= entry.state === 'done' || entry.state === 'interrupted';
-      this.#show(entry, done ? this.log : this.now, about);
+      const { element } = this.#show(entry, about);
+      // What was read out already stays where it is: its sound may begin after its text is complete.
+      const place = done || element.parentNode === this.log ? this.log : this.now;
+      const next = last.has(place) ? last.get(place).nextSibling : place.firstChild;
+      if (next !== element) place.insertBefore(element, next);
+      last.set(place, element);
     }
   }
 
-  #show(entry, place, about) {
+  #show(entry, about) {
     const known = this.views.get(entry.id);
     const view = known ?? new EntryView(entry, this.words);
     this.views.set(entry.id, view);
     view.update(entry, about);
-    // What was read out already stays where it is: its sound may begin after its text is complete.
-    if (view.element.parentNode !== place && view.element.parentNode !== this.log)
-      place.append(view.element);
+    return view;
   }
 
   #forget(id, view) {

@@ -23,7 +23,7 @@ class Drawer {
     this.words = words;
     this.box = byId('drawer');
     this.timelines = null;
-    this.turns = -1;
+    this.turns = null;
     this.timer = 0;
   }
 
@@ -51,7 +51,7 @@ class Drawer {
     this.turn = make('div');
     this.detail = make('p', { class: 'drawer-detail' });
     this.voice = make('div');
-    this.turns = -1;
+    this.turns = null;
     this.box.replaceChildren(this.#top(), make('div', { class: 'drawer-parts' }, this.#parts()));
     this.#showTurn(this.session.state.timelines);
     this.#read();
@@ -117,8 +117,8 @@ class Drawer {
     const debug = this.session.debug();
     this.numbers.update(debug, this.session.levels);
     const turns = debug.voiceToVoice;
-    if (turns.length === this.turns) return;
-    this.turns = turns.length;
+    if (turns === this.turns) return;
+    this.turns = turns;
     this.#showVoice(turns);
   }
 

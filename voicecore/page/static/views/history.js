@@ -1,6 +1,7 @@
 // @ts-check
 /** Earlier conversations: to go on with one, to delete one, to begin a new one. */
 
+import { ApiError } from '../core/api.js';
 import { announce } from './announcer.js';
 import { byId, icon, make } from './dom.js';
 import { Sheet } from './sheet.js';
@@ -24,6 +25,8 @@ class History {
     Object.assign(this, { session, words, characters });
     this.list = [];
     this.failed = false;
+    /** Why the last deletion failed: the host's words (in English), or "" where it did not answer. */
+    this.trouble = null;
     this.shown = '';
     this.sheet = new Sheet('history', 'history.title', words, () => this.#build());
   }
@@ -43,6 +46,7 @@ class History {
   }
 
   async open() {
+    this.trouble = null;
     this.sheet.show();
     await this.#fetch();
     if (this.sheet.open) this.sheet.rebuild();
@@ -79,18 +83,25 @@ class History {
       { type: 'button', class: 'button button-main', click: () => this.begin() },
       [icon('new'), make('span', { text: words.say('history.new') })],
     );
+    const trouble = this.trouble === null ? [] : [this.#trouble()];
     if (this.failed)
-      return [begin, make('p', { class: 'empty', text: words.say('history.failed') })];
+      return [begin, ...trouble, make('p', { class: 'empty', text: words.say('history.failed') })];
     if (this.list.length === 0)
-      return [begin, make('p', { class: 'empty', text: words.say('history.empty') })];
+      return [begin, ...trouble, make('p', { class: 'empty', text: words.say('history.empty') })];
     return [
       begin,
+      ...trouble,
       make(
         'ul',
         { class: 'list' },
         this.list.map((kept) => this.#row(kept)),
       ),
     ];
+  }
+
+  #trouble() {
+    const text = this.trouble || this.words.say('history.notDeleted');
+    return make('p', { class: 'trouble', text, dir: 'auto', lang: this.trouble ? 'en' : null });
   }
 
   #card(kept) {
@@ -155,12 +166,15 @@ class History {
   }
 
   async #delete(kept) {
+    const { state, conversation, api } = this.session;
     try {
-      if (kept.id === this.session.state.session.id) await leave(this.session);
-      await this.session.api.forget(this.#character(), kept.id);
+      if ([state.session.id, conversation.id].includes(kept.id)) await leave(this.session);
+      await api.forget(this.#character(), kept.id);
+      this.trouble = null;
       announce(this.words.say('history.deleted'));
-    } catch {
-      announce(this.words.say('history.failed'));
+    } catch (error) {
+      this.trouble = error instanceof ApiError ? error.message : '';
+      announce(this.trouble || this.words.say('history.notDeleted'));
     }
     await this.#fetch();
     this.refresh();
@@ -177,15 +191,25 @@ class History {
 }
 
 /** The host deletes no conversation that goes on: end it, and wait until it says so. */
-async function leave(session) {
+export async function leave(session) {
   session.end();
-  const ended = new Promise((done) => {
-    const look = () => session.state.session.id === null && done(undefined);
+  await ended(session);
+  session.forget();
+}
+
+/** The host says that nothing is open any more, or does not answer. */
+function ended(session) {
+  return new Promise((done) => {
+    const stop = () => {
+      session.clock.clearTimeout(timer);
+      session.removeEventListener('change', look);
+      done(undefined);
+    };
+    const look = () => session.state.session.id === null && stop();
+    const timer = session.clock.setTimeout(stop, LEAVE_MS);
     session.addEventListener('change', look);
     look();
   });
-  await Promise.race([ended, new Promise((late) => setTimeout(late, LEAVE_MS))]);
-  session.dispatch({ type: 'local.cleared' });
 }
 
 /** Today by the time, otherwise by the day. */

@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * The page on a screen in a hallway (`?kiosk=1`): it begins by itself where the browser allows that,
- * keeps the screen awake, hides a resting pointer, and offers the text field once somebody has a keyboard.
+ * keeps the screen awake, hides a resting pointer, offers the text field once somebody has a keyboard,
+ * and begins anew for the next visitor.
  */
 
 import { byId, setAttribute } from './dom.js';
@@ -11,6 +12,8 @@ import { hearing } from './status.js';
 const STILL_MS = 3000;
 /** No microphone, no host: tried again after this long, for nobody is there to press a button. */
 const AGAIN_MS = 10_000;
+/** After this long without a word the visitor is gone. Shorter would cut off one who thinks or reads. */
+export const GONE_MS = 180_000;
 const HOPELESS = ['missing', 'busy', 'denied'];
 
 /** @returns {{update: (state: object) => void}} */
@@ -27,14 +30,49 @@ export function mount(root, session) {
     if (hearing(session.state)) session.wake();
     else if (!own) session.begin();
   });
+  const visitor = new Visitor(session);
+  for (const type of ['pointerdown', 'keydown'])
+    document.addEventListener(type, () => visitor.isThere());
   let timer = 0;
   return {
-    update({ microphone, session: { state } }) {
-      const again = HOPELESS.includes(microphone.state) || state === 'failed';
+    update(state) {
+      visitor.see(state);
+      const { microphone } = state;
+      const again = HOPELESS.includes(microphone.state) || state.session.state === 'failed';
       if (again && !timer) timer = setTimeout(() => ((timer = 0), session.begin()), AGAIN_MS);
       else if (!again && microphone.state !== 'asking') timer = clear(timer);
     },
   };
+}
+
+/** The next visitor is not to go on with, nor to read, what the last one said. */
+export class Visitor {
+  constructor(session) {
+    this.session = session;
+    this.seen = {};
+    this.timer = null;
+  }
+
+  see({ entries, partial, phase }) {
+    const { seen } = this;
+    this.seen = { entries, partial, phase };
+    if (Object.keys(this.seen).some((name) => this.seen[name] !== seen[name])) this.isThere();
+  }
+
+  isThere() {
+    const { clock } = this.session;
+    clock.clearTimeout(this.timer);
+    this.timer = clock.setTimeout(() => this.#isGone(), GONE_MS);
+  }
+
+  #isGone() {
+    const { session } = this;
+    // Where nobody has said anything there is nothing to forget; a greeting is not repeated for ever.
+    if (!session.state.entries.some(({ role }) => role === 'user')) return;
+    session.share(null);
+    if (session.wanted) session.newConversation();
+    else session.forget(); // ended, or taken over by another window: that one is to keep it
+  }
 }
 
 function clear(timer) {

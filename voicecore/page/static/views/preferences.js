@@ -11,7 +11,9 @@ const CHOICES = {
   theme: { label: 'settings.theme', prefix: 'settings.theme' },
   mode: { label: 'mode.label', prefix: 'mode' },
 };
-const KEYS = ['space', 'escape', 'mute', 'developer'];
+const KEYS = ['space', 'escape'];
+/** Those of single letters, which can be switched off. */
+const LETTERS = ['mute', 'developer'];
 
 /** @returns {{update: () => void, refresh: () => void}} */
 export function mount(root, session, words, { openDeveloper }) {
@@ -38,10 +40,7 @@ function build(session, words, openDeveloper) {
     ),
     choices(words, 'mode', MODES, session.state.mode.mode, (value) => session.setMode(value)),
     microphones(session, words),
-    make('div', { class: 'field' }, [
-      make('h3', { text: words.say('settings.keys') }),
-      keys(words),
-    ]),
+    keyboard(settings, words),
     make('button', {
       type: 'button',
       class: 'button',
@@ -125,10 +124,29 @@ function reopen(session) {
   session.openMicrophone();
 }
 
-function keys(words) {
-  return make(
-    'ul',
-    { class: 'keys' },
-    KEYS.map((name) => make('li', { text: words.say(`settings.keys.${name}`) })),
-  );
+function keyboard(settings, words) {
+  const list = make('ul', { class: 'keys' });
+  const show = () => {
+    const names = settings.get('shortcuts') ? [...KEYS, ...LETTERS] : KEYS;
+    list.replaceChildren(
+      ...names.map((name) => make('li', { text: words.say(`settings.keys.${name}`) })),
+    );
+  };
+  const box = make('input', {
+    type: 'checkbox',
+    checked: settings.get('shortcuts'),
+    change: () => {
+      settings.set('shortcuts', box.checked);
+      show();
+    },
+  });
+  show();
+  return make('div', { class: 'field' }, [
+    make('h3', { text: words.say('settings.keys') }),
+    list,
+    make('label', { class: 'check' }, [
+      box,
+      make('span', { text: words.say('settings.shortcuts') }),
+    ]),
+  ]);
 }

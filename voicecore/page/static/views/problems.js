@@ -5,8 +5,10 @@
  */
 
 /** Troubles of the connection that are said in words of their own; a short break ("lost") needs none. */
-const CONNECTION = ['unreachable', 'starting', 'full', 'stopping'];
+const CONNECTION = ['unreachable', 'starting', 'full', 'refused', 'stopping'];
 const MICROPHONE = ['missing', 'denied', 'busy', 'silent', 'insecure'];
+/** The page's own codes, each with a text of its own. */
+const OWN = ['PICTURE_FAILED', 'CAMERA_DENIED'];
 /** The host's codes whose title says more than "something went wrong". */
 const TITLED = [
   'ENGINE_MISSING',
@@ -43,6 +45,7 @@ export function describe(state, before = null) {
   return (
     ofConnection(state.connection, before) ??
     ofSession(state) ??
+    ofSound(state) ??
     ofMicrophone(state) ??
     ofHost(state.problem)
   );
@@ -67,6 +70,10 @@ function ofSession({ session, problem: told }) {
   return { ...problem('failed', { actions: ['retry'] }), text: '', quote, id: `failed ${quote}` };
 }
 
+function ofSound({ blocked }) {
+  return blocked ? problem('blocked', { actions: ['retry'], mild: true }) : null;
+}
+
 function ofMicrophone({ microphone, mode }) {
   const name = microphone.state;
   if (mode.mode === 'typing' || !MICROPHONE.includes(name)) return null;
@@ -76,7 +83,7 @@ function ofMicrophone({ microphone, mode }) {
 
 function ofHost(told) {
   if (!told) return null;
-  if (told.code === 'PICTURE_FAILED')
+  if (OWN.includes(told.code))
     return problem(told.code, { actions: ['dismiss'], mild: true });
   const title = TITLED.includes(told.code) ? told.code : 'other';
   const shown = problem(title, { actions: ['dismiss'] });

@@ -22,7 +22,7 @@ export function mount(root, session, words, { kiosk = false } = {}) {
     update(state) {
       setText(byId('status'), words.say(statusKey(state)));
       const hint = hintKey(state, kiosk);
-      setText(byId('hint'), hint ? words.say(hint) : '');
+      setText(byId('hint'), hint ? words.say(hint, { word: state.wakeWord }) : '');
       button(state);
       controls(state);
       choose(state.mode.mode);

@@ -42,6 +42,7 @@ function attentionKey(state) {
   const { microphone, phase, mode } = state;
   if (microphone.state === 'muted') return 'status.muted';
   if (phase === 'hearing') return 'status.hearing';
+  if (state.wakeWord && hearing(state)) return 'status.asleep';
   if (mode.mode === 'typing' || !hearing(state)) return 'status.typing';
   return mode.mode === 'push-to-talk' && !mode.held ? 'status.push' : 'status.listening';
 }
@@ -52,6 +53,7 @@ export function hintKey(state, kiosk = false) {
   if (microphone.state === 'asking') return 'hint.asking';
   if (microphone.state === 'muted' && mode.mode === 'hands-free') return 'hint.muted';
   if (phase === 'speaking' && mode.mode === 'hands-free' && hearing(state)) return 'hint.interrupt';
+  if (statusKey(state) === 'status.asleep') return 'hint.asleep';
   if (session.state === 'started') return statusKey(state) === 'status.push' ? 'hint.push' : '';
   if (begun(state)) return '';
   if (kiosk) return 'hint.kiosk';
