@@ -280,6 +280,7 @@ def test_wrong_use_exits_with_2_and_help_with_0() -> None:
         [],
         ["serve"],
         ["ask"],
+        ["talk"],
         ["say"],
         ["hear"],
         ["check"],

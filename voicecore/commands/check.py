@@ -1,4 +1,4 @@
-"""``voicecore check``: what is installed, which engines are used, and what is missing."""
+"""``voicecore check``: what is installed, which engines are used, and what the machine lacks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from voicecore import __version__, configfile
+from voicecore.commands.machine import Machine, look
 from voicecore.commands.options import add_config_options
 from voicecore.config import Config, cores
+from voicecore.config.engines import WAKE_WORDS
 from voicecore.engines import KINDS, is_off, names, section, threads_for
 from voicecore.engines.interface import Kind
 from voicecore.weights.files import ModelStore
@@ -24,6 +27,7 @@ NEEDS: dict[str, tuple[str, str]] = {
     "llama": ("xllamacpp", "pip install 'voicecore[llama]'"),
     "webrtc-silero": ("onnxruntime", "pip install 'voicecore[silero]'"),
     "smart-turn": ("onnxruntime", "pip install 'voicecore[smart-turn]'"),
+    "micro-wakeword": ("pymicro_wakeword", "pip install 'voicecore[wake]'"),
 }
 """The module each of our engines needs. It is looked for and not imported: a native library built
 for another processor would end this program."""
@@ -34,6 +38,7 @@ OPTIONAL = {
     "simpleeval": ("tools", "the calculator"),
     "pint": ("tools", "the unit converter"),
     "mcp": ("mcp", "tools of MCP servers"),
+    "sounddevice": ("talk", "voicecore talk with microphone and speaker"),
 }
 """Modules that a host may do without: the extra that brings each, and what for."""
 
@@ -43,8 +48,9 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "check",
         help="what is installed, and what is missing",
-        description="Tell what is installed, which engines would be used, and what is missing, "
-        "with the command that brings it. Exit code 1 if the host could not start.",
+        description="Tell what is installed, which engines would be used, what the machine lacks "
+        "for them, and the command that mends it. Exit code 1 if the host could not start.",
+        epilog="example: voicecore check --profile kiosk",
     )
     add_config_options(parser)
     parser.set_defaults(run=run)
@@ -55,24 +61,38 @@ def run(args: argparse.Namespace) -> int:
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(
         f"voicecore {__version__}, Python {platform.python_version()}, "
-        f"{platform.machine()}, {cores()} cores"
+        f"{platform.machine()}, {cores()} cores, profile {config.profile}"
     )
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("KIND", "ENGINE", "THREADS", "MODEL", "STATE"):
         table.add_column(title)
     remedies = [remedy for kind in KINDS for remedy in _row(config, kind, table)]
     console.print(table)
+    lacks = _machine(config, console)
     if config.mcp and not find_spec("mcp"):
         remedies.append("[mcp] needs the MCP SDK. Run: pip install 'voicecore[mcp]'")
-    for remedy in dict.fromkeys(remedies):
-        console.print(remedy, markup=False, highlight=False)
+    for text in dict.fromkeys([*remedies, *lacks]):
+        console.print(text, markup=False, highlight=False)
     for module, (extra, use) in OPTIONAL.items():
         if not find_spec(module):
             text = f"Optional: pip install 'voicecore[{extra}]' for {use}."
             console.print(text, markup=False, highlight=False)
     if not remedies:
-        console.print("All is here: voicecore serve")
+        profile = "" if config.profile == "default" else f" --profile {config.profile}"
+        console.print(f"All is here: voicecore serve{profile}", highlight=False)
     return 1 if remedies else 0
+
+
+def _machine(config: Config, console: Console) -> list[str]:
+    """Tell what the machine has; return what it lacks."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("MACHINE", "HAS", "STATE"):
+        table.add_column(title)
+    findings = list(look(config, ModelStore.of(config), Machine()))
+    for each in findings:
+        table.add_row(each.part, Text(each.found), "see below" if each.lack else "enough")
+    console.print(table)
+    return [each.lack for each in findings if each.lack]
 
 
 def _row(config: Config, kind: Kind, table: Table) -> list[str]:
@@ -91,6 +111,10 @@ def _row(config: Config, kind: Kind, table: Table) -> list[str]:
         elif not (status := files.status(engine.model)).usable:
             state = f"model {status.state.value}"
             remedies.append(f"{kind}: {status.problem} Run: voicecore models fetch {model}")
+    elif engine.engine == "micro-wakeword":
+        if model not in WAKE_WORDS:
+            state = "unknown word"
+            remedies.append(f"wake.model: there is no word {model!r}: {', '.join(WAKE_WORDS)}")
     elif kind != "llm" or engine.engine != "openai":
         model = ""
     if remedies and state == "ready":
@@ -100,7 +124,8 @@ def _row(config: Config, kind: Kind, table: Table) -> list[str]:
 
 
 def _has_files(kind: Kind, engine: str) -> bool:
-    return engine in NEEDS or (kind != "llm" and engine not in {"fake", "webrtc"})
+    without = {"fake", "webrtc", "micro-wakeword"}
+    return engine not in without and (engine in NEEDS or kind != "llm")
 
 
 def _engine_remedies(kind: Kind, engine: str) -> list[str]:

@@ -19,7 +19,6 @@ from voicecore.config import Config
 from voicecore.configfile import load as load_config
 from voicecore.engines import KINDS, is_off, section
 from voicecore.errors import ModelError
-from voicecore.weights.fetch import ensure
 from voicecore.weights.files import ModelStatus, ModelStore, State
 from voicecore.weights.manifest import Model
 
@@ -161,6 +160,8 @@ def fetch_models(args: argparse.Namespace, config: Config) -> int:
 
 
 async def _fetch(names: Sequence[str], store: ModelStore) -> int:
+    from voicecore.weights.fetch import ensure  # noqa: PLC0415 - brings an HTTP client
+
     try:
         with open_progress(Console(stderr=True)) as progress:
             await ensure(names, store=store, progress=progress)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import rich.progress
 from rich.console import Console
 
-from voicecore.weights.download import Progress
+if TYPE_CHECKING:  # it brings an HTTP client, which a host that has its models never needs
+    from voicecore.weights.download import Progress
 
 
 @contextmanager

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from rich.console import Console
 
 from voicecore import configfile, logs
 from voicecore.commands.models import used_models
-from voicecore.commands.options import add_config_options
+from voicecore.commands.options import add_config_options, profiles_in_words
 from voicecore.commands.progress import open_progress
 from voicecore.config import Config
 from voicecore.engines import idle
@@ -28,7 +29,7 @@ from voicecore.metrics import Metrics
 from voicecore.reload import try_reload, watch
 from voicecore.server import Address, listening
 from voicecore.store import SqliteStore
-from voicecore.weights.fetch import ensure
+from voicecore.systemd import Manager, find_manager, keep_told
 from voicecore.weights.files import ModelStore
 
 log = structlog.get_logger()
@@ -46,6 +47,7 @@ examples:
   voicecore serve
   voicecore serve --port 8080 --set llm.engine=openai --set llm.model=llama3.2
   voicecore serve --config kitchen.toml
+  voicecore serve --profile kiosk
 
 Clients connect to ws://HOST:PORT/ws/default (N.E.K.O.) and ws://HOST:PORT/ws (CortexPrism).
 GET /healthz tells whether it is ready, GET /metrics how it does. Every setting is explained in
@@ -60,7 +62,7 @@ def add_parser(subparsers: Any) -> None:
         "serve",
         help="start the host",
         description="Start the host. Missing model files are fetched first.",
-        epilog=EPILOG,
+        epilog=f"{EPILOG}\n{profiles_in_words()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--host", metavar="H", help="address to listen on (default: 127.0.0.1)")
@@ -77,7 +79,8 @@ def run(args: argparse.Namespace) -> int:
     logs.configure(config.logs)
     _use_one_malloc_arena()
     sys.set_int_max_str_digits(INT_DIGITS)
-    trio.run(serve, config, args.offline, _announce, Source(args))
+    with closing(find_manager(os.environ)) as manager:
+        trio.run(serve, config, args.offline, Source(args), manager)
     return 0
 
 
@@ -117,10 +120,6 @@ def load_config(args: argparse.Namespace) -> Config:
         raise ConfigError(f"--port must be from 0 to 65535, not {args.port}.") from error
 
 
-def _announce(address: Address) -> None:
-    print(f"voicecore is ready on {address.url}", flush=True)
-
-
 @attrs.frozen
 class Source:
     """Where the configuration came from, to be read again."""
@@ -139,10 +138,12 @@ class Source:
 async def serve(
     config: Config,
     offline: bool,  # noqa: FBT001
-    on_ready: Callable[[Address], None],
     source: Source,
+    manager: Manager,
 ) -> None:
     """Run the host until SIGTERM or SIGINT. SIGHUP, and a change of its file, reload the source.
+
+    That it is ready is told on standard output, and to the manager.
 
     Raises:
         VoicecoreError: in a group; it cannot start, or an engine cannot be loaded.
@@ -164,32 +165,37 @@ async def serve(
         nursery.start_soon(host.metrics.watch_loop)
         nursery.start_soon(host.workshop.keep_open)
         nursery.start_soon(_give_memory_back, host)
+        nursery.start_soon(keep_told, host, manager)
         try:
             await store.check()
             async with listening(host) as address:
                 if not offline:
                     await _fetch(config, files, host.stopping)
                 if not host.stopping.is_set():
-                    await _serve_warm(host, files, address, on_ready)
+                    await _serve_warm(host, files, address, manager)
         finally:
             with trio.move_on_after(2, shield=True):
                 await store.aclose()
         nursery.cancel_scope.cancel("the host has stopped")
 
 
-async def _serve_warm(
-    host: Host, files: ModelStore, address: Address, on_ready: Callable[[Address], None]
-) -> None:
+async def _serve_warm(host: Host, files: ModelStore, address: Address, manager: Manager) -> None:
     begun_s = trio.current_time()
     async with open_tools(host), warm_engines(host, files):
         if not host.stopping.is_set():
             log.info("ready", url=address.url, seconds=round(trio.current_time() - begun_s, 2))
-            on_ready(address)
+            print(f"voicecore is ready on {address.url}", flush=True)
+            manager.tell("READY=1", f"STATUS=Ready on {address.url}")
         await host.stopping.wait()
 
 
 async def _fetch(config: Config, files: ModelStore, stopping: trio.Event) -> None:
     """Fetch what is missing, unless the host is told to stop meanwhile."""
+    missing = await trio.to_thread.run_sync(_missing, config, files)
+    if not missing:
+        return
+    from voicecore.weights.fetch import ensure  # noqa: PLC0415 - brings an HTTP client, 4 MB
+
     async with trio.open_nursery() as nursery:
 
         async def stop() -> None:
@@ -198,8 +204,12 @@ async def _fetch(config: Config, files: ModelStore, stopping: trio.Event) -> Non
 
         nursery.start_soon(stop)
         with open_progress(Console(stderr=True)) as progress:
-            await ensure(used_models(config, files), store=files, progress=progress)
+            await ensure(missing, store=files, progress=progress)
         nursery.cancel_scope.cancel("all is fetched")
+
+
+def _missing(config: Config, files: ModelStore) -> list[str]:
+    return [name for name in used_models(config, files) if not files.status(name).usable]
 
 
 async def _reload_on_signal(host: Host, source: Source) -> None:
