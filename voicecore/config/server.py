@@ -34,7 +34,8 @@ class ServerConfig:
     """How the host speaks N.E.K.O.: as documented, as the shipped clients understand it, or
     ``auto``: as documented until a client shows that it is a shipped one."""
     request_timeout_ms: int = attrs.field(default=10_000, validator=gt(0))
-    """For a complete HTTP request head, so that silent connections do not pile up."""
+    """For a complete HTTP request head, and for a client to take each 64 kB of an answer, so that
+    silent connections do not pile up."""
     drain_ms: int = attrs.field(default=3_000, validator=ge(0))
     """From SIGTERM until what is still open is cut: time for farewells and the last writes."""
     allowed_origins: tuple[str, ...] = ()
