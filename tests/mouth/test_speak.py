@@ -85,6 +85,7 @@ async def test_the_voice_is_told_what_surrounds_a_phrase_and_is_not_kept_waiting
             asked.append(request)
 
             async def one() -> AsyncGenerator[SpeechChunk, None]:
+                await trio.lowlevel.checkpoint()
                 yield SpeechChunk(np.zeros(10, np.int16), 22_050)
 
             async with aclosing(one()) as chunks:
