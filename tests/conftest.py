@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from voicecore import configfile
@@ -25,6 +27,14 @@ except ImportError:  # a host without native engines is tested too
     pass
 else:
     onnxruntime.set_seed(SPEECH_SEED)
+
+
+@pytest.fixture(autouse=True)
+def own_log_settings() -> Iterator[None]:
+    """Undo what a command that runs within the tests has set: others look at what is logged."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")
